@@ -1,0 +1,153 @@
+import { milliseconds, type Duration } from './duration.ts'
+import type { Json, JsonOf, OnlyJson } from './json.ts'
+import type { Logger } from './logger.ts'
+import { boolean, callable, isObject, oneOf, optional, refuse, shape, text, whole, type Parser } from './options.ts'
+import { parseRetry, type RetryOptions, type RetryPolicy } from './retry.ts'
+import type { Progress } from './run.ts'
+import type { RunHandle, StartArgs } from './runs.ts'
+import type { StandardSchemaV1 } from './schema.ts'
+
+/** A task, as the caller sees it: I is what `start` takes, O what the run comes to. */
+export interface Task<in I, out O> {
+  readonly name: string
+  readonly durable: boolean
+  readonly thread: boolean
+  /** For the compiler alone, as in Standard Schema; never set. */
+  readonly '~types'?: (input: I) => O
+}
+/** Any task at all: what a list of tasks holds. */
+export type AnyTask = Task<never, unknown>
+
+export interface TaskDefinition<P, O, D extends boolean = boolean, I = P> {
+  /** 1–200 of A–Z a–z 0–9 . _ : / - ; unique among an Offstage's tasks. Durable runs find their task by it. */
+  readonly name: string
+  /** On disk before `start` answers; repeated until it has a recorded end. Default false. */
+  readonly durable?: D
+  /** Its code runs on a worker thread. Default false. */
+  readonly thread?: boolean
+  /** Any Standard Schema (Zod, Valibot, ArkType …): asked once, at the door. What it answers is stored, and is what `run` gets. */
+  readonly input?: StandardSchemaV1<I, P>
+  readonly run: (input: P, ctx: D extends true ? DurableContext : TaskContext) => O | Promise<O>
+  /** Not available in this version: refused. */
+  readonly concurrency?: number | { limit: number; key?: (input: P) => string }
+  /** Default 10 attempts for a durable task (1 s doubling to 1 h, jittered), 1 in memory. */
+  readonly retry?: RetryOptions
+  /** Default 'default'. */
+  readonly queue?: string
+  /** −32768…32767, higher first. Default 0. */
+  readonly priority?: number
+  /** Of one attempt, from its first line. Default '1h' for a durable task, none in memory. */
+  readonly timeout?: Duration
+  /** What becomes of an attempt whose process died. Default 'retry'. */
+  readonly onCrash?: 'retry' | 'fail'
+  /** Runs are claimed by instances that registered their name and version. Default 1. */
+  readonly version?: number
+}
+
+/** What a task's code is given beside its input. */
+export interface TaskContext {
+  /** Of the run: the same in every attempt. */
+  readonly id: string
+  /** 1 for the first; it only grows. */
+  readonly attempt: number
+  /** Fires with a TimeoutError, CanceledError, ShutdownError or FencedError as its reason. */
+  readonly signal: AbortSignal
+  /** Its lines carry run, task and attempt. */
+  readonly log: Logger
+  /** A number is a fraction 0–1. Kept at most four times a second, the last always. */
+  progress(p: number | Progress): void
+  /** A piece of output, streamed to whoever follows the run; none is dropped. */
+  emit<T>(data: JsonOf<T>): void
+  /** A child run: its `parent` is this one. In a durable run, a repeated attempt finds the child it started before. */
+  start<I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<RunHandle<O>>
+}
+
+export interface DurableContext extends TaskContext {
+  /** Runs `fn` once: its JSON result is on disk before `step` answers, and later attempts get it from there. Names are unique in a run. */
+  step<T>(name: string, fn: (step: StepContext) => JsonOf<T> | Promise<JsonOf<T>>): Promise<T>
+  /** Not available in this version: throws OFFSTAGE_BAD_OPTION. */
+  sleep(name: string, until: Duration | Date): Promise<void>
+  /** Not available in this version: throws OFFSTAGE_BAD_OPTION. */
+  waitFor<T = Json>(signal: string, options?: { timeout?: Duration; schema?: StandardSchemaV1<unknown, T> }): Promise<T>
+}
+
+export interface StepContext {
+  readonly signal: AbortSignal
+  /** The same in every attempt: for systems that recognise a repeat by a key. */
+  readonly idempotencyKey: string
+}
+
+/** A task's definition, checked and frozen: what the engine works with. */
+export interface TaskPolicy {
+  readonly name: string
+  readonly durable: boolean
+  readonly thread: boolean
+  readonly input: StandardSchemaV1<unknown, unknown> | undefined
+  readonly run: (input: unknown, context: TaskContext) => unknown
+  readonly queue: string
+  readonly priority: number
+  readonly retry: RetryPolicy
+  readonly timeout: number | null
+  readonly onCrash: 'retry' | 'fail'
+  readonly version: number
+}
+
+const NAME = /^[A-Za-z0-9._:/-]{1,200}$/
+const HOUR = 3_600_000
+
+export const priority: Parser<number> = whole(-32_768, 32_767)
+
+const taskName: Parser<string> = (value, at) =>
+  typeof value === 'string' && NAME.test(value) ? value : refuse(at, '1 to 200 characters of A–Z a–z 0–9 . _ : / -', value)
+
+const schema: Parser<StandardSchemaV1<unknown, unknown>> = (value, at) => {
+  // ArkType's schemas are functions.
+  const standard = isObject(value) || typeof value === 'function' ? (value as Record<string, unknown>)['~standard'] : undefined
+  if (!isObject(standard) || typeof standard['validate'] !== 'function') refuse(at, 'a Standard Schema (https://standardschema.dev)', value)
+  return value as unknown as StandardSchemaV1<unknown, unknown> // its one method was just looked at
+}
+
+const run: Parser<TaskPolicy['run']> = (value, at) => callable(value, at) as TaskPolicy['run'] // the input was checked or is taken at the caller's word
+
+const UNBUILT = ['concurrency', 'rate', 'unique', 'upcast', 'redact', 'expose'] as const
+
+function parseTask(definition: unknown): TaskPolicy {
+  const name = isObject(definition) ? taskName(definition['name'], 'name') : '?'
+  const durable = isObject(definition) && definition['durable'] === true
+  return shape(
+    {
+      name: taskName,
+      durable: optional(boolean, false),
+      thread: optional(boolean, false),
+      input: optional(schema, undefined),
+      run,
+      queue: optional(text, 'default'),
+      priority: optional(priority, 0),
+      retry: (value, at) => parseRetry(value, at, durable ? 10 : 1),
+      timeout: optional(milliseconds, durable ? HOUR : null),
+      onCrash: optional(oneOf('retry', 'fail'), 'retry'),
+      version: optional(whole(1), 1),
+    },
+    UNBUILT,
+  )(definition, `task(${name})`)
+}
+
+/** Shared by every copy of this module in a process: a bundle and its source may both define tasks. */
+const POLICY = Symbol.for('offstage.task')
+
+/**
+ * A task is a plain value: defining one opens nothing, registers nothing, starts nothing.
+ * Throws OFFSTAGE_BAD_OPTION for a definition that is not one.
+ */
+export function task<P = void, O = void, D extends boolean = false, I = P>(
+  definition: TaskDefinition<P, O, D, I> &
+    ([D] extends [false] ? unknown : OnlyJson<P, 'durable: the input must be JSON'> & OnlyJson<O, 'durable: the result must be JSON'>),
+): Task<I, O> {
+  const policy = parseTask(definition)
+  const value = { name: policy.name, durable: policy.durable, thread: policy.thread }
+  return Object.freeze(Object.defineProperty(value, POLICY, { value: policy }))
+}
+
+/** The definition behind a task; undefined for anything else. */
+export const policyOf = (value: unknown): TaskPolicy | undefined =>
+  isObject(value) && POLICY in value ? (value as { readonly [POLICY]: TaskPolicy })[POLICY] : undefined

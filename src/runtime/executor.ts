@@ -1,0 +1,30 @@
+import type { Claim } from '../core/claim.ts'
+import type { TaskContext, TaskPolicy } from '../core/task.ts'
+
+/** One attempt's code, and what it is given. */
+export interface Call {
+  readonly claim: Claim
+  readonly task: TaskPolicy
+  readonly input: unknown
+  /** Its `signal` says when to stop; a DurableContext where the task is durable. */
+  readonly context: TaskContext
+}
+
+/** SEAM. Where the code of one attempt runs. It never decides what the attempt came to. */
+export interface Executor {
+  /** Places not taken now. */
+  readonly free: number
+  /** What the code returned; rejects with what it threw, or with OFFSTAGE_CRASHED where the thread it ran on died. */
+  run(call: Call): Promise<unknown>
+  /** While a run awaits a child's result its place counts as free: parents cannot starve their children. */
+  lend<T>(wait: () => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** This event loop: whatever is given it runs, since those who give it count their own places. */
+export const eventLoop: Executor = {
+  free: Number.POSITIVE_INFINITY,
+  run: async ({ task, input, context }) => await task.run(input, context),
+  lend: (wait) => wait(),
+  close: async () => {},
+}
