@@ -12,6 +12,7 @@ const LONGEST = 8.64e15
 export function milliseconds(value: unknown, at: string): number {
   const match = typeof value === 'string' ? TEXT.exec(value) : null
   const ms = match ? Number(match[1]) * (UNITS[match[2] ?? ''] ?? Number.NaN) : value
-  if (typeof ms !== 'number' || !(ms >= 0 && ms <= LONGEST)) refuse(at, "a duration: milliseconds from 0 up, or a text such as '30s', '5m', '1h'", value)
+  if (typeof ms !== 'number' || !(ms >= 0 && ms <= LONGEST))
+    refuse(at, "a duration: milliseconds from 0 up, or a text such as '30s', '5m', '1h'", value)
   return Math.ceil(ms)
 }

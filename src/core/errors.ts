@@ -15,127 +15,177 @@ export interface ErrorEntry {
 /** Every error of Offstage, by code. A code that was retired is never used again. */
 export const CATALOGUE = {
   OFFSTAGE_BAD_OPTION: {
-    http: 500, exit: 2, title: 'An option is not valid',
+    http: 500,
+    exit: 2,
+    title: 'An option is not valid',
     when: 'An option, a definition or an argument is not what it must be, or names something this version does not do yet.',
     advice: 'The message names the option, what was expected and what was given.',
   },
   OFFSTAGE_OVERLOADED: {
-    http: 503, exit: 1, title: 'Too much work is waiting',
+    http: 503,
+    exit: 1,
+    title: 'Too much work is waiting',
     when: 'As many runs wait in memory, or for a thread, as `memory.capacity` or `threads.capacity` allow. Nothing was started.',
     advice: 'Answer 503 and let the caller come back, raise the capacity, or make the task durable.',
   },
   OFFSTAGE_TIMEOUT: {
-    http: 504, exit: 1, title: 'Time ran out',
+    http: 504,
+    exit: 1,
+    title: 'Time ran out',
     when: 'An attempt took longer than its `timeout`, or `result({ timeout })` stopped waiting (the run goes on).',
     advice: 'Raise the timeout, or split the work into steps.',
   },
   OFFSTAGE_CANCELED: {
-    http: 409, exit: 1, title: 'The run was canceled',
+    http: 409,
+    exit: 1,
+    title: 'The run was canceled',
     when: 'The run was canceled before it could end.',
     advice: 'Start another run where the work is still wanted.',
   },
   OFFSTAGE_SHUTDOWN: {
-    http: 503, exit: 1, title: 'The server is shutting down',
+    http: 503,
+    exit: 1,
+    title: 'The server is shutting down',
     when: '`close` was called or a signal arrived: nothing new is started, and what is left when the grace has passed is aborted.',
     advice: 'Try again with another instance. A durable run goes on elsewhere; a run in memory is gone.',
   },
   OFFSTAGE_FENCED: {
-    http: 409, exit: 1, title: 'Another attempt holds the run',
+    http: 409,
+    exit: 1,
+    title: 'Another attempt holds the run',
     when: 'A write was made for an attempt that is no longer the current one: its run was taken over, canceled or ended.',
     advice: 'Nothing: the write changed nothing. Code that sees it as `ctx.signal.reason` should stop.',
   },
   OFFSTAGE_RUN_FAILED: {
-    http: 409, exit: 1, title: 'The run failed',
+    http: 409,
+    exit: 1,
+    title: 'The run failed',
     when: '`result()` of a run that failed. `cause` holds what the last attempt threw.',
     advice: 'Look at `cause`, and at `reason` of the run: error, timeout, crashed or poisoned.',
   },
   OFFSTAGE_RUN_NOT_FOUND: {
-    http: 404, exit: 1, title: 'There is no such run',
+    http: 404,
+    exit: 1,
+    title: 'There is no such run',
     when: 'No run has that id here: it never was, it is no longer kept, or it was in the memory of another process.',
     advice: 'Check the id. Ended runs are kept for `retention`, those in memory for `memory.remember`.',
   },
   OFFSTAGE_RUN_FINISHED: {
-    http: 409, exit: 1, title: 'The run has finished',
+    http: 409,
+    exit: 1,
+    title: 'The run has finished',
     when: 'A request that needs a run that goes on met one that has ended.',
     advice: 'Read the run: its state, result and error tell how it ended.',
   },
   OFFSTAGE_UNKNOWN_TASK: {
-    http: 404, exit: 1, title: 'There is no such task',
+    http: 404,
+    exit: 1,
+    title: 'There is no such task',
     when: 'A durable task or one with `thread: true` was started that is not among the `tasks` of this Offstage.',
     advice: 'Export it from the tasks module, or add it to the list given as `tasks`.',
   },
   OFFSTAGE_DUPLICATE_TASK: {
-    http: 500, exit: 2, title: 'Two tasks have one name',
+    http: 500,
+    exit: 2,
+    title: 'Two tasks have one name',
     when: 'Two different tasks given as `tasks` have the same name.',
     advice: 'Rename one. Runs find their task by its name.',
   },
   OFFSTAGE_INVALID_INPUT: {
-    http: 422, exit: 2, title: 'The input is not valid',
-    when: 'The task\'s `input` schema refused what was given. `issues` lists the places. Nothing was started.',
+    http: 422,
+    exit: 2,
+    title: 'The input is not valid',
+    when: "The task's `input` schema refused what was given. `issues` lists the places. Nothing was started.",
     advice: 'Mend the input at the places named.',
   },
   OFFSTAGE_NOT_SERIALIZABLE: {
-    http: 500, exit: 1, title: 'A value is not JSON',
+    http: 500,
+    exit: 1,
+    title: 'A value is not JSON',
     when: 'An input, result, step or output of a durable run holds something JSON cannot carry back unchanged. `path` is the place.',
     advice: 'Send a plain value: a date as text, a map as an array of pairs, a number that is finite.',
   },
   OFFSTAGE_PAYLOAD_TOO_LARGE: {
-    http: 413, exit: 1, title: 'A value is too large',
+    http: 413,
+    exit: 1,
+    title: 'A value is too large',
     when: 'An input is larger than `limits.input`, or a result, step or output larger than `limits.result` bytes of JSON, or a body larger than its route takes.',
     advice: 'Keep the bytes in a file or a table and pass their key.',
   },
   OFFSTAGE_NOT_DURABLE: {
-    http: 409, exit: 1, title: 'The run is not durable',
+    http: 409,
+    exit: 1,
+    title: 'The run is not durable',
     when: '`ctx.step`, `ctx.sleep` or `ctx.waitFor` was called in a task without `durable: true`.',
     advice: 'Say `durable: true`, or do without.',
   },
   OFFSTAGE_THREAD_NEEDS_MODULE: {
-    http: 500, exit: 2, title: 'A thread needs the tasks module',
+    http: 500,
+    exit: 2,
+    title: 'A thread needs the tasks module',
     when: 'A task with `thread: true` was given by value: a thread can only load it from a module.',
     advice: "Give the module: `tasks: import.meta.resolve('./tasks.ts')`.",
   },
   OFFSTAGE_CRASHED: {
-    http: 409, exit: 1, title: 'The process died',
-    when: 'The process or thread that performed the last try died, or the task says `onCrash: \'fail\'`.',
+    http: 409,
+    exit: 1,
+    title: 'The process died',
+    when: "The process or thread that performed the last try died, or the task says `onCrash: 'fail'`.",
     advice: 'Look for what ended it: memory, a native module, `process.exit`.',
   },
   OFFSTAGE_POISONED: {
-    http: 409, exit: 1, title: 'The run crashed three processes',
+    http: 409,
+    exit: 1,
+    title: 'The run crashed three processes',
     when: 'Three processes in a row died while performing this run.',
     advice: 'The run is the likely cause. Mend the task, then start the work again.',
   },
   OFFSTAGE_STORE_BUSY: {
-    http: 503, exit: 1, title: 'The store is busy',
-    when: 'Another process held the database\'s write lock for longer than five seconds.',
+    http: 503,
+    exit: 1,
+    title: 'The store is busy',
+    when: "Another process held the database's write lock for longer than five seconds.",
     advice: 'Try again. Look for a process that is stopped, or for a long transaction on the file.',
   },
   OFFSTAGE_STORE_FULL: {
-    http: 507, exit: 1, title: 'The store is full',
+    http: 507,
+    exit: 1,
+    title: 'The store is full',
     when: 'The disk has no room for the commit. Nothing was acknowledged.',
     advice: 'Make room; what waits goes on by itself.',
   },
   OFFSTAGE_STORE_CORRUPT: {
-    http: 500, exit: 1, title: 'The store is damaged',
+    http: 500,
+    exit: 1,
+    title: 'The store is damaged',
     when: 'The database file is no database, or is damaged.',
     advice: 'Stop, keep a copy of the file with its -wal, and restore a backup. Nothing was overwritten.',
   },
   OFFSTAGE_STORE_UNAVAILABLE: {
-    http: 503, exit: 1, title: 'The store cannot be reached',
+    http: 503,
+    exit: 1,
+    title: 'The store cannot be reached',
     when: 'The store could not be opened, or stopped answering.',
     advice: 'The cause names the path and the reason. Nothing was acknowledged.',
   },
   OFFSTAGE_STORE_VERSION: {
-    http: 500, exit: 1, title: 'The store is newer than this code',
+    http: 500,
+    exit: 1,
+    title: 'The store is newer than this code',
     when: 'The database was written by a newer version of Offstage. It was not touched.',
     advice: 'Deploy the newer version, or restore a backup of the older one.',
   },
   OFFSTAGE_STORE_UNSAFE: {
-    http: 500, exit: 1, title: 'The store would not be safe',
+    http: 500,
+    exit: 1,
+    title: 'The store would not be safe',
     when: 'The SQLite library is older than 3.51.3, or its settings are not those that durability needs.',
     advice: 'Use the Node version that the message names.',
   },
   OFFSTAGE_UNAUTHORIZED: {
-    http: 403, exit: 1, title: 'Not allowed',
+    http: 403,
+    exit: 1,
+    title: 'Not allowed',
     when: 'A page of another site called, or a right is missing.',
     advice: 'List the origin in `http.origins` where its pages may use the routes; see `http.authorize`.',
   },
@@ -159,7 +209,10 @@ export class OffstageError extends Error {
 export class InvalidInputError extends OffstageError {
   readonly issues: readonly InputIssue[]
   constructor(task: string, issues: readonly InputIssue[]) {
-    super('OFFSTAGE_INVALID_INPUT', `The input of the task "${task}" was refused in ${issues.length} ${issues.length === 1 ? 'place' : 'places'}. Nothing was started.`)
+    super(
+      'OFFSTAGE_INVALID_INPUT',
+      `The input of the task "${task}" was refused in ${issues.length} ${issues.length === 1 ? 'place' : 'places'}. Nothing was started.`,
+    )
     this.issues = issues
   }
 }
@@ -172,7 +225,11 @@ export interface InputIssue {
 export class NotSerializableError extends OffstageError {
   readonly path: readonly (string | number)[]
   constructor(what: string, path: readonly (string | number)[], options?: ErrorOptions) {
-    super('OFFSTAGE_NOT_SERIALIZABLE', `${what} at ${path.length === 0 ? 'the root' : path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')} is not JSON.`, options)
+    super(
+      'OFFSTAGE_NOT_SERIALIZABLE',
+      `${what} at ${path.length === 0 ? 'the root' : path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')} is not JSON.`,
+      options,
+    )
     this.path = path
   }
 }

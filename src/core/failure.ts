@@ -28,8 +28,10 @@ export function fromFailure(failure: RunError): Error {
   const error = revived(failure)
   Object.defineProperty(error, 'message', { value: failure.message, configurable: true, writable: true })
   Object.defineProperty(error, 'name', { value: failure.name, configurable: true, writable: true })
-  if (failure.stack !== undefined) Object.defineProperty(error, 'stack', { value: failure.stack, configurable: true, writable: true })
-  if (failure.cause !== undefined) Object.defineProperty(error, 'cause', { value: fromFailure(failure.cause), configurable: true, writable: true })
+  if (failure.stack !== undefined)
+    Object.defineProperty(error, 'stack', { value: failure.stack, configurable: true, writable: true })
+  if (failure.cause !== undefined)
+    Object.defineProperty(error, 'cause', { value: fromFailure(failure.cause), configurable: true, writable: true })
   return error
 }
 

@@ -13,9 +13,20 @@ export type Outcome<R = unknown> =
 
 export const succeeded = <R>(result: R): Outcome<R> => ({ kind: 'succeeded', result })
 export const failed = (reason: Reason, error: RunError): Outcome<never> => ({ kind: 'failed', reason, error })
-export const retryIn = (after: number, reason: Reason, error: RunError): Outcome<never> => ({ kind: 'retry', after, reason, error })
+export const retryIn = (after: number, reason: Reason, error: RunError): Outcome<never> => ({
+  kind: 'retry',
+  after,
+  reason,
+  error,
+})
 export const released: Outcome<never> = { kind: 'released' }
 export const canceled = (error: RunError): Outcome<never> => ({ kind: 'canceled', error })
+
+/** The outcome, and what was thrown as it was: for those in this process who wait for it. */
+export interface Verdict<R = unknown> {
+  readonly outcome: Outcome<R>
+  readonly thrown: unknown
+}
 
 /** How the call of a task's code ended. */
 export type CallEnd<R> = { readonly returned: R } | { readonly threw: unknown }
@@ -32,14 +43,19 @@ export interface Trial {
  * The verdict on an attempt. What its signal said before the code threw goes before what the code threw: an attempt that was canceled
  * is canceled whatever its code made of it. Code that returned has done its work, signal or not.
  */
-export function classify<R>(end: CallEnd<R>, aborted: unknown, trial: Trial, fraction: number): Outcome<R> {
-  if ('returned' in end) return succeeded(end.returned)
+export function classify<R>(end: CallEnd<R>, aborted: unknown, trial: Trial, fraction: number): Verdict<R> {
+  if ('returned' in end) return { outcome: succeeded(end.returned), thrown: undefined }
+  const thrown = aborted instanceof CanceledError || aborted instanceof TimeoutError ? aborted : end.threw
+  return { outcome: judged(thrown, aborted, trial, fraction), thrown }
+}
+
+function judged(thrown: unknown, aborted: unknown, trial: Trial, fraction: number): Outcome<never> {
   if (aborted instanceof CanceledError) return canceled(toFailure(aborted))
   if (aborted instanceof ShutdownError || aborted instanceof FencedError) return released
-  if (aborted instanceof TimeoutError) return again('timeout', aborted, trial, fraction)
-  const crashed = end.threw instanceof OffstageError && end.threw.code === 'OFFSTAGE_CRASHED'
-  if (crashed && trial.onCrash === 'fail') return failed('crashed', toFailure(end.threw))
-  return again(crashed ? 'crashed' : 'error', end.threw, trial, fraction)
+  if (aborted instanceof TimeoutError) return again('timeout', thrown, trial, fraction)
+  const crashed = thrown instanceof OffstageError && thrown.code === 'OFFSTAGE_CRASHED'
+  if (crashed && trial.onCrash === 'fail') return failed('crashed', toFailure(thrown))
+  return again(crashed ? 'crashed' : 'error', thrown, trial, fraction)
 }
 
 function again(reason: Reason, error: unknown, trial: Trial, fraction: number): Outcome<never> {

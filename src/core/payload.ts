@@ -20,7 +20,10 @@ export function encode(value: unknown, what: string, limit: PayloadLimit): strin
   const text = stringify(value, what, limit)
   // A UTF-16 unit is at most three bytes of UTF-8: short texts need no count.
   if (text.length * 3 > limit.bytes && Buffer.byteLength(text) > limit.bytes)
-    throw new OffstageError('OFFSTAGE_PAYLOAD_TOO_LARGE', `${what} has ${Buffer.byteLength(text)} bytes of JSON; the limit is ${limit.bytes}. Keep the bytes in a file or a table and pass their key.`)
+    throw new OffstageError(
+      'OFFSTAGE_PAYLOAD_TOO_LARGE',
+      `${what} has ${Buffer.byteLength(text)} bytes of JSON; the limit is ${limit.bytes}. Keep the bytes in a file or a table and pass their key.`,
+    )
   return text
 }
 
@@ -89,7 +92,9 @@ function read(object: object, key: string, walk: Walk): unknown {
 }
 
 const className = (prototype: unknown): string =>
-  typeof prototype === 'object' && prototype !== null && typeof prototype.constructor === 'function' ? prototype.constructor.name || 'a class' : 'a class'
+  typeof prototype === 'object' && prototype !== null && typeof prototype.constructor === 'function'
+    ? prototype.constructor.name || 'a class'
+    : 'a class'
 
 function refuse(what: string, walk: Walk): never {
   throw new NotSerializableError(`${walk.what}: ${what}`, [...walk.path])

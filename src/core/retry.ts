@@ -48,7 +48,13 @@ export function parseRetry(value: unknown, at: string, attempts: number): RetryP
  * Milliseconds until the next try, or null: never. `fraction` is chance, 0–1. Jitter takes the wait to between its half and its whole
  * ("equal jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that runs that failed together do not return together.
  */
-export function retryAfter(policy: RetryPolicy, maxAttempts: number, tries: number, error: unknown, fraction: number): number | null {
+export function retryAfter(
+  policy: RetryPolicy,
+  maxAttempts: number,
+  tries: number,
+  error: unknown,
+  fraction: number,
+): number | null {
   if (tries >= maxAttempts || !policy.when(error)) return null
   if (typeof policy.backoff === 'function') return milliseconds(policy.backoff(tries, error), 'retry.backoff(…)')
   const grown = policy.backoff === 'fixed' ? policy.initial : policy.initial * 2 ** Math.min(tries - 1, 62)

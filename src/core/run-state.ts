@@ -12,7 +12,15 @@ export type RunVerb = (typeof VERBS)[number]
  */
 export const TABLE: Readonly<Record<State, Readonly<Partial<Record<RunVerb, State>>>>> = {
   waiting: { claim: 'running', cancel: 'canceled' },
-  running: { succeed: 'succeeded', retry: 'waiting', park: 'waiting', release: 'waiting', rescue: 'waiting', fail: 'failed', cancel: 'canceled' },
+  running: {
+    succeed: 'succeeded',
+    retry: 'waiting',
+    park: 'waiting',
+    release: 'waiting',
+    rescue: 'waiting',
+    fail: 'failed',
+    cancel: 'canceled',
+  },
   succeeded: {},
   failed: { rerun: 'waiting' },
   canceled: { rerun: 'waiting' },

@@ -14,7 +14,11 @@ type SchemaResult<Output> =
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
 /** The schema's answer, or `InvalidInputError`: the one place that calls a schema. */
-export async function validated(schema: StandardSchemaV1<unknown, unknown>, value: unknown, task: string): Promise<unknown> {
+export async function validated(
+  schema: StandardSchemaV1<unknown, unknown>,
+  value: unknown,
+  task: string,
+): Promise<unknown> {
   const answer = await schema['~standard'].validate(value)
   if (answer.issues === undefined) return answer.value
   throw new InvalidInputError(task, answer.issues.map(plainIssue))

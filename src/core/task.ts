@@ -4,7 +4,7 @@ import type { Logger } from './logger.ts'
 import { boolean, callable, isObject, oneOf, optional, refuse, shape, text, whole, type Parser } from './options.ts'
 import { parseRetry, type RetryOptions, type RetryPolicy } from './retry.ts'
 import type { Progress } from './run.ts'
-import type { RunHandle, StartArgs } from './runs.ts'
+import type { RunHandle, StartArgs } from './start.ts'
 import type { StandardSchemaV1 } from './schema.ts'
 
 /** A task, as the caller sees it: I is what `start` takes, O what the run comes to. */
@@ -98,12 +98,16 @@ const HOUR = 3_600_000
 export const priority: Parser<number> = whole(-32_768, 32_767)
 
 const taskName: Parser<string> = (value, at) =>
-  typeof value === 'string' && NAME.test(value) ? value : refuse(at, '1 to 200 characters of A–Z a–z 0–9 . _ : / -', value)
+  typeof value === 'string' && NAME.test(value)
+    ? value
+    : refuse(at, '1 to 200 characters of A–Z a–z 0–9 . _ : / -', value)
 
 const schema: Parser<StandardSchemaV1<unknown, unknown>> = (value, at) => {
   // ArkType's schemas are functions.
-  const standard = isObject(value) || typeof value === 'function' ? (value as Record<string, unknown>)['~standard'] : undefined
-  if (!isObject(standard) || typeof standard['validate'] !== 'function') refuse(at, 'a Standard Schema (https://standardschema.dev)', value)
+  const standard =
+    isObject(value) || typeof value === 'function' ? (value as Record<string, unknown>)['~standard'] : undefined
+  if (!isObject(standard) || typeof standard['validate'] !== 'function')
+    refuse(at, 'a Standard Schema (https://standardschema.dev)', value)
   return value as unknown as StandardSchemaV1<unknown, unknown> // its one method was just looked at
 }
 
@@ -141,7 +145,9 @@ const POLICY = Symbol.for('offstage.task')
  */
 export function task<P = void, O = void, D extends boolean = false, I = P>(
   definition: TaskDefinition<P, O, D, I> &
-    ([D] extends [false] ? unknown : OnlyJson<P, 'durable: the input must be JSON'> & OnlyJson<O, 'durable: the result must be JSON'>),
+    ([D] extends [false]
+      ? unknown
+      : OnlyJson<P, 'durable: the input must be JSON'> & OnlyJson<O, 'durable: the result must be JSON'>),
 ): Task<I, O> {
   const policy = parseTask(definition)
   const value = { name: policy.name, durable: policy.durable, thread: policy.thread }

@@ -18,7 +18,11 @@ export class Batcher<Item, Answer> {
   #out = 0
   #leaving = false
 
-  constructor(send: (batch: readonly Item[]) => Promise<readonly Answer[]>, limits: { readonly flights: number; readonly items: number }, clock: Clock) {
+  constructor(
+    send: (batch: readonly Item[]) => Promise<readonly Answer[]>,
+    limits: { readonly flights: number; readonly items: number },
+    clock: Clock,
+  ) {
     this.#send = send
     this.#limits = limits
     this.#clock = clock

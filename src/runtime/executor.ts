@@ -8,6 +8,16 @@ export interface Call {
   readonly input: unknown
   /** Its `signal` says when to stop; a DurableContext where the task is durable. */
   readonly context: TaskContext
+  /** Of a durable run: what its context's `step` stands on, for code that runs where that context is out of reach. */
+  readonly journal?: Journal
+}
+
+/** What a durable run remembers between attempts. */
+export interface Journal {
+  /** A finished step's JSON text (null: it had no result); undefined: not done yet. */
+  recall(name: string): Promise<string | null | undefined>
+  /** Resolves once it is on disk; rejects with FencedError where the attempt has lost its run. */
+  record(name: string, result: string | null): Promise<void>
 }
 
 /** SEAM. Where the code of one attempt runs. It never decides what the attempt came to. */
@@ -27,4 +37,19 @@ export const eventLoop: Executor = {
   run: async ({ task, input, context }) => await task.run(input, context),
   lend: (wait) => wait(),
   close: async () => {},
+}
+
+/** An executor that is opened at its first use, and never where nobody needs it. */
+export function lazily(free: number, open: () => Promise<Executor>): Executor {
+  let opened: Promise<Executor> | undefined
+  let executor: Executor | undefined
+  const ready = async (): Promise<Executor> => (executor = await (opened ??= open()))
+  return {
+    get free() {
+      return executor?.free ?? free
+    },
+    run: async (call) => await (executor ?? (await ready())).run(call),
+    lend: (wait) => (executor === undefined ? wait() : executor.lend(wait)),
+    close: async () => await (await opened)?.close(),
+  }
 }

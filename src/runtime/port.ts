@@ -67,4 +67,5 @@ export function answering<P extends Protocol>(
 }
 
 /** A module beside this one, compiled or not: threads are started by file, and sources run as `.ts`. */
-export const besides = (here: string, name: string): URL => new URL(`./${name}${here.endsWith('.ts') ? '.ts' : '.js'}`, here)
+export const besides = (here: string, name: string): URL =>
+  new URL(`./${name}${here.endsWith('.ts') ? '.ts' : '.js'}`, here)

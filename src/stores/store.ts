@@ -99,7 +99,9 @@ export interface StepRecord {
   readonly result: string | null
 }
 /** Progress or a piece of output, to be numbered by the store. */
-export type Note = { readonly type: 'progress'; readonly data: ProgressRecord } | { readonly type: 'output'; readonly data: string }
+export type Note =
+  | { readonly type: 'progress'; readonly data: ProgressRecord }
+  | { readonly type: 'output'; readonly data: string }
 
 export interface Rescued {
   /** Runs that wait again. */
@@ -117,7 +119,10 @@ export interface Changes {
   /** `claimFor`: born running where it is due now and that instance is alive. `by`: started by an attempt, under its claim. */
   insert: [{ readonly run: NewRun; readonly claimFor?: InstanceId; readonly by?: Claim }, Inserted | 'fenced']
   /** `dead`: the instance is unknown or was marked dead, and gets nothing. */
-  claim: [{ readonly instance: InstanceId; readonly can: readonly Version[]; readonly places: Places }, Claimed | 'dead']
+  claim: [
+    { readonly instance: InstanceId; readonly can: readonly Version[]; readonly places: Places },
+    Claimed | 'dead',
+  ]
   settle: [{ readonly claim: Claim; readonly outcome: Outcome<string | null> }, Settled | 'fenced']
   /** A step's name recorded twice by the same run keeps its first result. */
   record: [{ readonly claim: Claim; readonly step: StepRecord }, 'done' | 'fenced']
@@ -147,7 +152,13 @@ export type Answer = AnswerOf<Kind>
 export interface Questions {
   find: [{ readonly run: RunId }, RunRecord | undefined]
   /** The run, and its kept events after that number, in order. */
-  events: [{ readonly run: RunId; readonly after: number }, { readonly record: RunRecord; readonly events: readonly StoredEvent[]; readonly firstOutput: number | null } | undefined]
+  events: [
+    { readonly run: RunId; readonly after: number },
+    (
+      | { readonly record: RunRecord; readonly events: readonly StoredEvent[]; readonly firstOutput: number | null }
+      | undefined
+    ),
+  ]
   steps: [{ readonly run: RunId }, readonly StepRecord[]]
   /** Those not marked dead. */
   instances: [object, readonly InstanceRecord[]]

@@ -1,0 +1,74 @@
+import type { RunId } from '../core/claim.ts'
+import type { Clock } from '../core/clock.ts'
+import type { RunEvent } from '../core/run-events.ts'
+import type { RunEnd } from '../core/runs.ts'
+import { follow } from '../runtime/follow.ts'
+import { timeoutIn } from '../runtime/timers.ts'
+import type { Store } from '../stores/store.ts'
+import { endOf, runOf } from './records.ts'
+
+/** How often a run that another process may be changing is looked at. */
+const LOOK_AGAIN = 500
+
+/** Tells whoever waits for a run: from this instance's own writes at once, from others' by looking again. */
+export class Watch {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #waiting = new Map<RunId, Set<(end?: RunEnd) => void>>()
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** This instance's own write changed the run; `end` where it ended by it. */
+  changed(run: RunId, end?: RunEnd): void {
+    const waiting = this.#waiting.get(run)
+    if (waiting !== undefined) for (const wake of [...waiting]) wake(end)
+  }
+
+  follow(run: RunId, options: { readonly after?: number; readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
+    const read = async (after: number) => {
+      const found = await this.#store.read({ kind: 'events', run, after })
+      if (found === undefined) return undefined
+      const { record, events, firstOutput } = found
+      return { run: runOf(record), number: record.number, trimmed: record.trimmed, firstOutput, events }
+    }
+    return follow({ read, change: async (signal) => void (await this.#change(run, signal)) }, options)
+  }
+
+  /** `held`: this instance performs the run, so that its end is told here and needs no look at the store. */
+  async ended(run: RunId, held: () => boolean, signal: AbortSignal): Promise<RunEnd | undefined> {
+    while (true) {
+      signal.throwIfAborted()
+      const change = this.#change(run, signal)
+      if (!held()) {
+        const record = await this.#store.read({ kind: 'find', run })
+        if (record === undefined) return undefined
+        const end = endOf(record)
+        if (end !== undefined) return end
+      }
+      const end = await change
+      if (end !== undefined) return end
+    }
+  }
+
+  /** Settles at the next change told here, after a while, or when the signal fires. */
+  #change(run: RunId, signal: AbortSignal): Promise<RunEnd | undefined> {
+    const { promise, resolve } = Promise.withResolvers<RunEnd | undefined>()
+    const waiting = this.#waiting.get(run) ?? new Set()
+    this.#waiting.set(run, waiting)
+    const wake = (end?: RunEnd): void => {
+      alarm[Symbol.dispose]()
+      signal.removeEventListener('abort', stop)
+      waiting.delete(wake)
+      if (waiting.size === 0) this.#waiting.delete(run)
+      resolve(end)
+    }
+    const stop = (): void => wake()
+    const alarm = timeoutIn(this.#clock, LOOK_AGAIN, stop)
+    signal.addEventListener('abort', stop, { once: true })
+    waiting.add(wake)
+    return promise
+  }
+}

@@ -1,0 +1,216 @@
+import { claimText, type Claim, type InstanceId, type RunId } from '../core/claim.ts'
+import type { Clock } from '../core/clock.ts'
+import { CanceledError, FencedError, ShutdownError } from '../core/errors.ts'
+import type { Channels } from '../runtime/channels.ts'
+import type { Drainable, Drained } from '../runtime/drain.ts'
+import type { Executor } from '../runtime/executor.ts'
+import type { Registry } from '../runtime/registry.ts'
+import type { Role } from '../runtime/service.ts'
+import { timeoutIn } from '../runtime/timers.ts'
+import type { Claimed, ClaimedRun, Inserted, NewRun, Places, Store, Version } from '../stores/store.ts'
+import type { Attempts, Held, Holder } from './attempts.ts'
+import { accepted, type Ledger } from './ledger.ts'
+
+export interface WorkerParts {
+  readonly store: Store
+  readonly ledger: Ledger
+  readonly channels: Channels
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly attempts: Attempts
+  readonly threads: Executor
+  /** Durable runs at once, those on threads included; 0: this instance only starts runs. */
+  readonly concurrency: number
+  readonly instance: () => InstanceId
+  /** The store holds this instance for dead: a new id is wanted. */
+  readonly reborn: () => Promise<void>
+}
+
+/**
+ * claim → perform → settle: knows how many places are free and what may be waiting for them. One claim is under way at a time; it
+ * shares its commit with the ends that freed the places.
+ */
+export class Worker implements Role, Drainable, Holder {
+  readonly #parts: WorkerParts
+  readonly #can: readonly Version[]
+  readonly #held = new Map<RunId, Held>()
+  #taken = 0
+  /** Thread runs claimed or reserved whose code has not been given to the pool yet. */
+  #threadsComing = 0
+  /** The highest priority that may be due and waiting; null: nothing is. */
+  #left: number | null = Number.POSITIVE_INFINITY
+  #asking = false
+  #askAgain = false
+  #stopped = false
+  #alarm: { readonly at: number; readonly timer: Disposable } | undefined
+  readonly #emptied = new Set<() => void>()
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts
+    this.#can = parts.registry.all.filter((task) => task.durable).map(({ name, version, thread }) => ({ task: name, version, thread }))
+    this.#stopped = parts.concurrency === 0
+  }
+
+  /** Every so often: runs of other processes may wait, and cancels may have been asked for by them. */
+  async tick(): Promise<void> {
+    const { store, instance } = this.#parts
+    this.#ask()
+    if (this.#held.size === 0) return
+    for (const claim of await store.read({ kind: 'canceling', instance: instance() })) this.cancel(claim.run)
+  }
+
+  holds(run: RunId): boolean {
+    return this.#held.has(run)
+  }
+
+  /** Asks the code of a run that is performed here to stop. */
+  cancel(run: RunId, reason?: string): void {
+    this.#held.get(run)?.ending.abort(new CanceledError(reason))
+  }
+
+  /** A place for a run that is about to be inserted, so that it can be born claimed; not while older work may wait for it. */
+  reserve({ task, priority, thread, delay, at }: NewRun): boolean {
+    const places = this.#places()
+    const behind = this.#left !== null && this.#left >= priority
+    if (this.#stopped || behind || delay > 0 || at !== null || places.all <= 0 || (thread && places.threads <= 0)) return false
+    if (this.#parts.registry.get(task) === undefined) return false
+    this.#taken++
+    if (thread) this.#threadsComing++
+    return true
+  }
+
+  unreserve({ thread }: NewRun): void {
+    this.#taken--
+    if (thread) this.#threadsComing--
+    this.#ask()
+  }
+
+  /** A run was committed: it is born claimed and begins here, or waits. */
+  inserted(run: NewRun, { claimed, createdAt, dueAt }: Inserted): void {
+    if (claimed) {
+      this.#begin({
+        ...run, state: 'running', attempt: 1, tries: 1, crashes: 0, reason: null, createdAt, dueAt, startedAt: createdAt, finishedAt: null,
+        progress: null, result: null, error: null, cancelRequested: false, instance: this.#parts.instance(), number: 2, trimmed: 0,
+      })
+    } else if (dueAt > createdAt) this.#askIn(dueAt - createdAt)
+    else this.wake(run.priority)
+  }
+
+  /** Something of that priority waits, or may wait. */
+  wake(priority: number = Number.POSITIVE_INFINITY): void {
+    this.#left = Math.max(this.#left ?? Number.NEGATIVE_INFINITY, priority)
+    this.#askAgain = true
+    this.#ask()
+  }
+
+  /** While a run awaits a child's result, its place is free for others. */
+  async lend<T>(wait: () => Promise<T>): Promise<T> {
+    this.#taken--
+    this.#ask()
+    try {
+      return await wait()
+    } finally {
+      this.#taken++
+    }
+  }
+
+  async idle(): Promise<void> {
+    this.#stopped = true
+    this.#alarm?.timer[Symbol.dispose]()
+    while (this.#held.size > 0) await new Promise<void>((resolve) => this.#emptied.add(resolve))
+  }
+
+  abandon(): readonly Drained[] {
+    this.#stopped = true
+    const held = [...this.#held.values()]
+    for (const { ending } of held) ending.abort(new ShutdownError())
+    return held.map(({ run, task }) => ({ id: run.id, task: task.name, durable: true }))
+  }
+
+  #places(): Places {
+    const all = this.#parts.concurrency - this.#taken
+    return { all, threads: Math.max(0, Math.min(all, this.#parts.threads.free - this.#threadsComing)) }
+  }
+
+  #ask(): void {
+    if (this.#asking || this.#stopped || this.#can.length === 0) return
+    const places = this.#places()
+    if (places.all <= 0) return
+    this.#asking = true
+    this.#askAgain = false
+    void this.#claim(places) // it never rejects
+  }
+
+  async #claim(places: Places): Promise<void> {
+    const { ledger, instance, reborn, channels } = this.#parts
+    try {
+      const answer = accepted<'claim'>(await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }))
+      if (answer === 'dead') await this.#fenceAll(reborn)
+      else this.#take(answer)
+    } catch (error) {
+      // Not repeated: what it claimed, if it did, is found by looking; the next tick asks again.
+      channels.tell('store:unavailable', () => ({ error }))
+      this.#askAgain = false
+    }
+    this.#asking = false
+    if (this.#askAgain) this.#ask()
+  }
+
+  #take({ claimed, left, next }: Claimed): void {
+    if (!this.#askAgain) this.#left = left
+    if (next !== null) this.#askIn(next)
+    for (const run of claimed) this.#begin(run)
+    if (left !== null) this.#askAgain ||= this.#places().all > 0
+  }
+
+  async #fenceAll(reborn: () => Promise<void>): Promise<void> {
+    for (const { claim } of this.#held.values()) this.fence(claim)
+    await reborn()
+    this.#askAgain = true
+  }
+
+  /** Another attempt, or nobody, holds this run: its code is told, and nothing of it is written any more. */
+  fence(claim: Claim): void {
+    const held = this.#held.get(claim.run)
+    if (held !== undefined && held.claim.attempt === claim.attempt) held.ending.abort(new FencedError(claimText(claim)))
+  }
+
+  #askIn(ms: number): void {
+    const { clock } = this.#parts
+    const at = clock.monotonic() + ms
+    if (this.#stopped || (this.#alarm !== undefined && this.#alarm.at <= at)) return
+    this.#alarm?.timer[Symbol.dispose]()
+    const ring = (): void => {
+      this.#alarm = undefined
+      this.wake()
+    }
+    this.#alarm = { at, timer: timeoutIn(clock, ms, ring) }
+  }
+
+  /** In a later turn than the answer that brought it. */
+  #begin(run: ClaimedRun): void {
+    const task = this.#parts.registry.get(run.task)
+    if (task === undefined) throw new TypeError(`The store gave the run ${run.id} of the task "${run.task}", which was not asked for.`)
+    const held: Held = { run, task, claim: { run: run.id, attempt: run.attempt }, ending: new AbortController() }
+    this.#held.set(run.id, held)
+    this.#taken++
+    if (run.thread) this.#threadsComing++
+    this.#parts.clock.nextTurn(() => void this.#perform(held)) // it never rejects
+  }
+
+  async #perform(held: Held): Promise<void> {
+    const { attempts } = this.#parts
+    const ended = attempts.perform(held, this)
+    if (held.run.thread) this.#threadsComing-- // the pool counts it from here
+    const recorded = attempts.record(held, await ended)
+    // The next claim is asked for in the turn that records the end: both share a commit.
+    this.#taken--
+    if (this.#left !== null) this.#ask()
+    const again = await recorded
+    if (again !== undefined) this.#askIn(again)
+    this.#held.delete(held.claim.run)
+    if (this.#held.size > 0) return
+    for (const resolve of this.#emptied) resolve()
+    this.#emptied.clear()
+  }
+}

@@ -1,0 +1,155 @@
+import type { Claim, RunId } from './core/claim.ts'
+import { ShutdownError } from './core/errors.ts'
+import type { Runs, Started, StartRequest } from './core/runs.ts'
+import type { RunHandle, StartArgs, StartOptions } from './core/start.ts'
+import type { Task, TaskContext } from './core/task.ts'
+import { Detached } from './detached/detached.ts'
+import type { Parent } from './durable/attempts.ts'
+import { DurableRuns } from './durable/durable-runs.ts'
+import type { Channels } from './runtime/channels.ts'
+import { drain, type Drained } from './runtime/drain.ts'
+import { inEmptyContext } from './runtime/empty-context.ts'
+import { eventLoop, lazily, type Executor } from './runtime/executor.ts'
+import { createHandle } from './runtime/handle.ts'
+import { cancelOn, mustBeKnown, takeIn } from './runtime/intake.ts'
+import { joinedRuns } from './runtime/joined-runs.ts'
+import { loadTasks, type Registry } from './runtime/registry.ts'
+import type { Settings } from './runtime/settings.ts'
+import { within } from './runtime/timers.ts'
+import { realClock as clock, realRandom as random } from './runtime/world.ts'
+import { openStore } from './stores/open.ts'
+import type { Store } from './stores/store.ts'
+
+/** A start as it was asked for: outside of any run, or by a run's code. */
+interface Asked {
+  readonly task: unknown
+  readonly input: unknown
+  readonly options: StartOptions | undefined
+  readonly from?: From
+}
+interface From {
+  readonly run: RunId
+  readonly lend: <T>(wait: () => Promise<T>) => Promise<T>
+  /** Of a durable run: children it started before are found again. */
+  readonly parent?: Parent
+}
+
+/** Detached, threads and durable, wired: each is there when it is first needed. */
+export class Engine {
+  readonly runs: Runs
+  readonly #settings: Settings
+  readonly #channels: Channels
+  readonly #registry: Registry | Promise<Registry>
+  readonly #threads: Executor
+  readonly #detached: Detached
+  #durable: Promise<DurableRuns> | undefined
+  #closing = false
+
+  constructor(settings: Settings, channels: Channels) {
+    const { memory, threads } = settings
+    this.#settings = settings
+    this.#channels = channels
+    this.#registry = loadTasks(settings.tasks)
+    this.#threads = lazily(threads.size, () => this.#openThreads())
+    this.#detached = new Detached({
+      clock,
+      random,
+      channels,
+      logger: settings.logger,
+      loop: { executor: eventLoop, ...memory, option: 'memory.capacity' },
+      threads: { executor: this.#threads, concurrency: threads.size, capacity: threads.capacity, option: 'threads.capacity' },
+      startFrom: (run, lend) => this.#startFrom({ run, lend }),
+    })
+    this.runs = joinedRuns(() => this.#keepers())
+  }
+
+  get draining(): boolean {
+    return this.#closing
+  }
+
+  /** The tasks are loaded and, where this instance performs durable ones, the store is open. */
+  async ready(): Promise<void> {
+    const { all } = await this.#registry
+    for (const task of all) mustBeKnown(task, await this.#registry)
+    if (this.#settings.concurrency > 0 && all.some((task) => task.durable)) await this.#openDurable()
+  }
+
+  async start(asked: Asked): Promise<Started> {
+    if (this.#closing && asked.from === undefined) throw new ShutdownError()
+    const request = await takeIn({ ...asked, parent: asked.from?.run ?? null })
+    mustBeKnown(request.task, await this.#registry)
+    const started = await this.#begin(request, asked.from)
+    cancelOn(asked.options?.signal, this.runs, started.id)
+    return started
+  }
+
+  /** A run in memory, not begun before `gate` opens. */
+  startDetached(request: StartRequest, gate: Promise<void> | undefined): Started {
+    if (this.#closing) throw new ShutdownError()
+    return this.#detached.begin(request, gate)
+  }
+
+  handle<O>(task: string, started: Started, lend?: From['lend']): RunHandle<O> {
+    return createHandle<O>({ runs: this.runs, clock, task, started, ...(lend === undefined ? {} : { lend }) })
+  }
+
+  /** Starts nothing more; performs what is left, as far as the deadline goes; closes everything. */
+  async close(deadline: number): Promise<readonly Drained[]> {
+    this.#closing = true
+    const until = clock.monotonic() + deadline
+    const durable = this.#durable && (await within(clock, deadline, this.#durable.catch(() => undefined)))
+    const abandoned = await drain(durable === undefined ? [this.#detached] : [this.#detached, durable], until - clock.monotonic(), clock)
+    const ends = [this.#threads.close(), ...(durable === undefined ? [] : [durable.close()])]
+    await within(clock, Math.max(LAST_WORDS, until - clock.monotonic()), Promise.allSettled(ends))
+    return abandoned
+  }
+
+  async #begin(request: StartRequest, from: From | undefined): Promise<Started> {
+    if (!request.task.durable) return this.#detached.begin(request)
+    const durable = await this.#openDurable()
+    return from?.parent === undefined ? await durable.start(request) : await durable.startChild(request, from.parent)
+  }
+
+  #startFrom(from: From): TaskContext['start'] {
+    return async <I, O>(task: Task<I, O>, ...[input, options]: StartArgs<NoInfer<I>>) =>
+      this.handle<O>(task.name, await this.start({ task, input, options, from }), from.lend)
+  }
+
+  /** Every keeper that may know an id. The store is opened for the question only where a task could have put a run there. */
+  async #keepers(): Promise<readonly Runs[]> {
+    const { all } = await this.#registry
+    return all.some((task) => task.durable) ? [this.#detached, await this.#openDurable()] : [this.#detached]
+  }
+
+  /** A store that could not be opened is tried again at the next call. Whatever it starts must not keep the request alive that came first. */
+  #openDurable(): Promise<DurableRuns> {
+    this.#durable ??= inEmptyContext(async () => {
+      try {
+        return await this.#open()
+      } catch (error) {
+        this.#durable = undefined
+        throw error
+      }
+    })
+    return this.#durable
+  }
+
+  async #open(): Promise<DurableRuns> {
+    const { store: given, logger, limits, concurrency } = this.#settings
+    const store = typeof given === 'string' ? await openStore(given) : (given as Store) // its shape was looked at with the settings
+    const startFrom = (parent: Parent): TaskContext['start'] => this.#startFrom({ run: parent.claim.run, lend: parent.lend, parent })
+    const parts = { store, clock, random, logger, limits, concurrency, startFrom, channels: this.#channels }
+    return await DurableRuns.open({ ...parts, registry: await this.#registry, loop: eventLoop, threads: this.#threads })
+  }
+
+  async #openThreads(): Promise<Executor> {
+    const [{ threadExecutor }, { module, task: taskOf }] = await Promise.all([import('./threads/executor.ts'), this.#registry])
+    const { limits, threads } = this.#settings
+    const stray = (claim: Claim, task: string, error: unknown): void => this.#channels.tell('task:stray', () => ({ claim, task, error }))
+    // Without a module no run gets here: `mustBeKnown` refuses it at the door.
+    return threadExecutor({ size: threads.size, module: module ?? '', limits, clock, taskOf, stray })
+  }
+}
+
+/** For closing what was drained, even where the deadline is over. */
+const LAST_WORDS = 1_000

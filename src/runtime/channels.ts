@@ -1,0 +1,53 @@
+import type { Claim, InstanceId } from '../core/claim.ts'
+import type { Run } from '../core/run.ts'
+
+/** What happens, by name. */
+export interface OffstageEvents {
+  'run:started': { readonly run: Run }
+  'run:succeeded': { readonly run: Run }
+  'run:failed': { readonly run: Run; readonly error: unknown }
+  'run:canceled': { readonly run: Run }
+  /** An attempt failed and another one follows. */
+  'run:retried': { readonly run: Run; readonly error: unknown }
+  /** The run of a dead instance waits again. */
+  'run:rescued': { readonly run: { readonly id: string } }
+  /** A write of an attempt was refused: it is no longer the current one. */
+  'run:fenced': { readonly claim: Claim; readonly task: string }
+  /** A failure that a run's code set free: a promise it did not await, a timer that threw. The run's own end is told apart from it. */
+  'task:stray': { readonly claim: Claim; readonly task: string; readonly error: unknown }
+  'instance:dead': { readonly instance: InstanceId }
+  'store:unavailable': { readonly error: unknown }
+  'store:recovered': object
+}
+
+type Listener<E extends keyof OffstageEvents> = (event: OffstageEvents[E]) => void
+
+/** The one instrumentation door: logger, tests and users listen here. A listener that throws is told to `broken` and stops nothing. */
+export class Channels {
+  readonly #listeners = new Map<keyof OffstageEvents, Set<(event: never) => void>>()
+  readonly #broken: (error: unknown) => void
+
+  constructor(broken: (error: unknown) => void) {
+    this.#broken = broken
+  }
+
+  on<E extends keyof OffstageEvents>(event: E, listener: Listener<E>): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set()
+    this.#listeners.set(event, listeners.add(listener))
+    return () => void listeners.delete(listener)
+  }
+
+  /** What is told is made only where somebody listens. */
+  tell<E extends keyof OffstageEvents>(event: E, make: () => OffstageEvents[E]): void {
+    const listeners = this.#listeners.get(event)
+    if (listeners === undefined || listeners.size === 0) return
+    const told = make()
+    for (const listener of listeners) {
+      try {
+        listener(told as never) // `on` put it under this very event
+      } catch (error) {
+        this.#broken(error)
+      }
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { Run } from '../core/run.ts'
+import type { RunEvent, StoredEvent } from '../core/run-events.ts'
+
+/** A run as it is at one moment, with its kept events after the number that was asked for. */
+export interface View {
+  readonly run: Run
+  /** Of its last event. */
+  readonly number: number
+  /** Events up to here are no longer kept. */
+  readonly trimmed: number
+  readonly firstOutput: number | null
+  readonly events: readonly StoredEvent[]
+}
+
+export interface Source {
+  /** undefined: there is no such run, or no longer. */
+  read(after: number): View | undefined | Promise<View | undefined>
+  /** Settles at the next change of the run, or whenever it is worth another look; the signal frees it. */
+  change(signal: AbortSignal): Promise<void>
+}
+
+/**
+ * A run's events: a snapshot at the position the reader is at, the kept events after it, live ones, then `done`. Every change is
+ * listened for before the state is read, so nothing falls between the two.
+ */
+export async function* follow(source: Source, options: { readonly after?: number; readonly signal?: AbortSignal }): AsyncGenerator<RunEvent, void, undefined> {
+  const over = new AbortController()
+  const signal = options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal])
+  try {
+    const first = await source.read(Number.MAX_SAFE_INTEGER)
+    if (first === undefined) return
+    let position = options.after ?? startOf(first)
+    yield { number: position, type: 'run', data: first.run }
+    let told = first.run
+    while (!signal.aborted) {
+      const changed = source.change(signal)
+      const view = await source.read(position)
+      if (view === undefined) return
+      yield* eventsOf(view, position, told)
+      position = Math.max(position, view.number)
+      told = view.run
+      if (view.run.done) return
+      await changed
+    }
+  } finally {
+    over.abort()
+  }
+}
+
+/** Whoever names no position gets every output that is kept: a stream of output is useless from its middle. */
+const startOf = (view: View): number => (view.firstOutput === null ? view.number : view.firstOutput - 1)
+
+function* eventsOf(view: View, position: number, told: Run): Generator<RunEvent, void, undefined> {
+  if (view.trimmed > position) {
+    yield { number: view.trimmed, type: 'reset', data: { after: view.trimmed } }
+    yield { number: view.trimmed, type: 'run', data: view.run }
+  }
+  yield* view.events
+  if (view.run.done) yield { number: view.number, type: 'done', data: view.run }
+  else if (differs(view.run, told)) yield { number: view.number, type: 'run', data: view.run }
+}
+
+const differs = (a: Run, b: Run): boolean => a.state !== b.state || a.attempt !== b.attempt || a.cancelRequested !== b.cancelRequested

@@ -1,0 +1,63 @@
+import { milliseconds } from '../core/duration.ts'
+import { OffstageError } from '../core/errors.ts'
+import { optional, refuse, shape, text, texts, type Parser } from '../core/options.ts'
+import type { RunId } from '../core/claim.ts'
+import type { ParsedStartOptions, Runs, StartRequest } from '../core/runs.ts'
+import type { StartOptions } from '../core/start.ts'
+import { validated } from '../core/schema.ts'
+import { policyOf, priority, type TaskPolicy } from '../core/task.ts'
+import type { Registry } from './registry.ts'
+
+const moment: Parser<number> = (value, at) => (value instanceof Date && !Number.isNaN(value.getTime()) ? value.getTime() : refuse(at, 'a valid Date', value))
+
+const signal: Parser<AbortSignal> = (value, at) => (value instanceof AbortSignal ? value : refuse(at, 'an AbortSignal', value))
+
+const parseOptions = shape(
+  {
+    delay: optional(milliseconds, 0),
+    at: optional(moment, null),
+    priority: optional(priority, null),
+    queue: optional(text, null),
+    owner: optional(text, null),
+    tags: optional(texts, [] as readonly string[]),
+    signal: optional(signal, undefined),
+  },
+  ['idempotencyKey', 'tx', 'webhook', 'transfer'],
+)
+
+const NONE: StartOptions = {}
+
+/** What was given to `start`, checked at the door: the task known, the options parsed, the input as its schema answered. */
+export async function takeIn(given: { readonly task: unknown; readonly input: unknown; readonly options: unknown; readonly parent: RunId | null }): Promise<StartRequest> {
+  const task = policyOf(given.task) ?? refuse('start(task)', 'a task, as task() returns it', given.task)
+  const { signal, ...parsed } = parseOptions(given.options ?? NONE, 'start.options')
+  signal?.throwIfAborted()
+  const input = task.input === undefined ? given.input : await validated(task.input, given.input, task.name)
+  signal?.throwIfAborted()
+  return { task, input, options: withDefaults(parsed, task), parent: given.parent }
+}
+
+const withDefaults = (parsed: Omit<ReturnType<typeof parseOptions>, 'signal'>, task: TaskPolicy): ParsedStartOptions => ({
+  ...parsed,
+  priority: parsed.priority ?? task.priority,
+  queue: parsed.queue ?? task.queue,
+})
+
+/** A run that outlives this process, or leaves this thread, finds its code by name: the task must be among the `tasks`. */
+export function mustBeKnown(task: TaskPolicy, registry: Registry): void {
+  if (!task.durable && !task.thread) return
+  if (registry.get(task.name) === undefined)
+    throw new OffstageError('OFFSTAGE_UNKNOWN_TASK', `The task "${task.name}" is ${task.durable ? 'durable' : 'performed on a thread'} and not among the \`tasks\` given to createOffstage. Export it from the tasks module.`)
+  if (task.thread && registry.module === undefined)
+    throw new OffstageError('OFFSTAGE_THREAD_NEEDS_MODULE', `The task "${task.name}" has \`thread: true\`, and a thread loads its code from a module. Give the module: \`tasks: import.meta.resolve('./tasks.ts')\`.`)
+}
+
+/** The run is canceled when the signal fires; the signal keeps nothing of the run once it has ended. */
+export function cancelOn(signal: AbortSignal | undefined, runs: Runs, id: RunId): void {
+  if (signal === undefined) return
+  const cancel = (): void => void runs.cancel(id).catch(() => undefined) // the run's own end tells what came of it
+  if (signal.aborted) return cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  const free = (): void => signal.removeEventListener('abort', cancel)
+  void runs.ended(id).then(free, free)
+}

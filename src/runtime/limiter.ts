@@ -1,0 +1,94 @@
+import type { Clock } from '../core/clock.ts'
+
+/** Items of one priority in their order; a head index, since `shift` moves everything behind it. */
+class Line<T> {
+  #items: T[] = []
+  #head = 0
+  push(item: T): void {
+    this.#items.push(item)
+  }
+  take(): T | undefined {
+    const item = this.#items[this.#head++]
+    if (this.#head > 1_000 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    return item
+  }
+  get size(): number {
+    return this.#items.length - this.#head
+  }
+}
+
+/**
+ * At most `limit` at once; higher priority first, then first come first served. Begins each in a later turn than it was added.
+ * Who adds bounds how many may wait.
+ */
+export class Limiter<Item> {
+  readonly #limit: number
+  readonly #clock: Clock
+  readonly #begin: (item: Item) => Promise<void>
+  readonly #lines = new Map<number, Line<Item>>()
+  #priorities: number[] = []
+  #taken = 0
+  #turn = false
+
+  constructor(limit: number, clock: Clock, begin: (item: Item) => Promise<void>) {
+    this.#limit = limit
+    this.#clock = clock
+    this.#begin = begin
+  }
+
+  add(item: Item, priority: number): void {
+    let line = this.#lines.get(priority)
+    if (line === undefined) {
+      line = new Line()
+      this.#lines.set(priority, line)
+      this.#priorities = [...this.#priorities, priority].toSorted((a, b) => b - a)
+    }
+    line.push(item)
+    this.#admitLater()
+  }
+
+  /** While a run awaits a child's result its place is free. It takes it back at once, past the limit if need be: waiting for it could deadlock. */
+  async lend<T>(wait: () => Promise<T>): Promise<T> {
+    this.#leave()
+    try {
+      return await wait()
+    } finally {
+      this.#taken++
+    }
+  }
+
+  #admitLater(): void {
+    if (this.#turn || this.#taken >= this.#limit) return
+    this.#turn = true
+    this.#clock.nextTurn(() => {
+      this.#turn = false
+      for (let item = this.#next(); item !== undefined; item = this.#next()) void this.#admit(item) // `begin` never rejects
+    })
+  }
+
+  #next(): Item | undefined {
+    if (this.#taken >= this.#limit) return undefined
+    for (const priority of this.#priorities) {
+      const line = this.#lines.get(priority)
+      if (line !== undefined && line.size > 0) return line.take()
+    }
+    return undefined
+  }
+
+  async #admit(item: Item): Promise<void> {
+    this.#taken++
+    try {
+      await this.#begin(item)
+    } finally {
+      this.#leave()
+    }
+  }
+
+  #leave(): void {
+    this.#taken--
+    this.#admitLater()
+  }
+}

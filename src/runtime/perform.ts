@@ -1,0 +1,73 @@
+import { claimText } from '../core/claim.ts'
+import type { Clock } from '../core/clock.ts'
+import { CanceledError, FencedError, ShutdownError, TimeoutError } from '../core/errors.ts'
+import { classify, type CallEnd, type Trial, type Verdict } from '../core/outcome.ts'
+import type { Random } from '../core/random.ts'
+import type { Call, Executor } from './executor.ts'
+import { asOrigin, type Origin } from './stray-failures.ts'
+import { timeoutIn } from './timers.ts'
+
+export interface Attempt<R> {
+  readonly call: Call
+  readonly trial: Trial
+  /** Aborts the context's signal. */
+  readonly ending: AbortController
+  readonly origin: Origin
+  /** What is recorded of a result; throws where it cannot be. */
+  keep(value: unknown): R
+}
+
+export interface Performer {
+  readonly executor: Executor
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** How long code may take to heed its signal before the attempt ends without it. A store's deadline is 1 s past the timeout. */
+const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
+
+/** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
+export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
+  using _limit = limited(attempt, by.clock)
+  using abandoned = abandonment(attempt.ending.signal, by.clock)
+  const end = await Promise.race([call(attempt, by.executor), abandoned.promise])
+  return classify(end, attempt.ending.signal.reason, attempt.trial, by.random.fraction())
+}
+
+function limited<R>({ call: { task, claim }, ending }: Attempt<R>, clock: Clock): Disposable | undefined {
+  const { timeout } = task
+  if (timeout === null) return undefined
+  return timeoutIn(clock, timeout, () => ending.abort(new TimeoutError(`The attempt ${claimText(claim)} of the task "${task.name}" took longer than its timeout of ${timeout} ms.`)))
+}
+
+/** The only place that runs a task's code. */
+async function call<R>(attempt: Attempt<R>, executor: Executor): Promise<CallEnd<R>> {
+  try {
+    return { returned: attempt.keep(await asOrigin(attempt.origin, () => executor.run(attempt.call))) }
+  } catch (error) {
+    return { threw: error }
+  }
+}
+
+/** Code that never settles must not hold its place for ever: some time after the signal the attempt ends without it. */
+function abandonment(signal: AbortSignal, clock: Clock): Disposable & { readonly promise: Promise<CallEnd<never>> } {
+  const { promise, resolve } = Promise.withResolvers<CallEnd<never>>()
+  let timer: Disposable | undefined
+  const aborted = (): void => {
+    timer = timeoutIn(clock, patience(signal.reason), () => resolve({ threw: signal.reason }))
+  }
+  signal.addEventListener('abort', aborted, { once: true })
+  return {
+    promise,
+    [Symbol.dispose]() {
+      signal.removeEventListener('abort', aborted)
+      timer?.[Symbol.dispose]()
+    },
+  }
+}
+
+function patience(reason: unknown): number {
+  if (reason instanceof CanceledError) return PATIENCE.cancel
+  if (reason instanceof ShutdownError) return PATIENCE.shutdown
+  return reason instanceof FencedError ? 0 : PATIENCE.timeout
+}

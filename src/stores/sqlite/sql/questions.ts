@@ -1,0 +1,27 @@
+import { COLUMNS } from '../rows.ts'
+import { STAGES } from './schema.ts'
+
+export const find = `select ${COLUMNS} from runs where id = ?`
+
+export const events = `
+select number, type, data from events
+where run = (select seq from runs where id = ?1) and number > ?2
+order by number`
+
+export const firstOutput = `
+select min(number) from events
+where run = (select seq from runs where id = ?1) and type = 'output'`
+
+export const steps = `
+select name, result from steps
+where run = (select seq from runs where id = ?1)
+order by seq`
+
+export const instances = `
+select id, pid, boot, began, pid_namespace from instances
+where not dead`
+
+export const canceling = `
+select id, attempt from runs
+where stage = ${STAGES.running} and instance = ?1 and cancel_at is not null
+order by seq`
