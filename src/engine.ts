@@ -4,7 +4,7 @@ import type { Runs, Started, StartRequest } from './core/runs.ts'
 import type { RunHandle, StartArgs, StartOptions } from './core/start.ts'
 import type { Task, TaskContext } from './core/task.ts'
 import { Detached } from './detached/detached.ts'
-import type { Parent } from './durable/attempts.ts'
+import type { Parent } from './durable/attempt.ts'
 import { DurableRuns } from './durable/durable-runs.ts'
 import type { Channels } from './runtime/channels.ts'
 import { drain, type Drained } from './runtime/drain.ts'
@@ -17,13 +17,11 @@ import { loadTasks, type Registry } from './runtime/registry.ts'
 import type { Settings } from './runtime/settings.ts'
 import { within } from './runtime/timers.ts'
 import { realClock as clock, realRandom as random } from './runtime/world.ts'
-import { openStore } from './stores/open.ts'
 import type { Store } from './stores/store.ts'
 
-/** A start as it was asked for: outside of any run, or by a run's code. */
+/** Starts as they were asked for: outside of any run, or by a run's code. */
 interface Asked {
   readonly task: unknown
-  readonly input: unknown
   readonly options: StartOptions | undefined
   readonly from?: From
 }
@@ -74,13 +72,20 @@ export class Engine {
     if (this.#settings.concurrency > 0 && all.some((task) => task.durable)) await this.#openDurable()
   }
 
-  async start(asked: Asked): Promise<Started> {
-    if (this.#closing && asked.from === undefined) throw new ShutdownError()
-    const request = await takeIn({ ...asked, parent: asked.from?.run ?? null })
-    mustBeKnown(request.task, await this.#registry)
-    const started = await this.#begin(request, asked.from)
-    cancelOn(asked.options?.signal, this.runs, started.id)
-    return started
+  async start(asked: Asked & { readonly input: unknown }): Promise<Started> {
+    const [started] = await this.startMany({ ...asked, inputs: [asked.input] })
+    return started as Started // one answer for each input
+  }
+
+  /** All of them or, where one is refused, none. */
+  async startMany({ task, inputs, options, from }: Asked & { readonly inputs: readonly unknown[] }): Promise<readonly Started[]> {
+    if (this.#closing && from === undefined) throw new ShutdownError()
+    const requests = await Promise.all(inputs.map((input) => takeIn({ task, input, options, parent: from?.run ?? null })))
+    const registry = await this.#registry
+    for (const request of requests) mustBeKnown(request.task, registry)
+    const all = await this.#begin(requests, from)
+    for (const { id } of all) cancelOn(options?.signal, this.runs, id)
+    return all
   }
 
   /** A run in memory, not begun before `gate` opens. */
@@ -104,10 +109,12 @@ export class Engine {
     return abandoned
   }
 
-  async #begin(request: StartRequest, from: From | undefined): Promise<Started> {
-    if (!request.task.durable) return this.#detached.begin(request)
+  /** Requests of one task. */
+  async #begin(requests: readonly StartRequest[], from: From | undefined): Promise<readonly Started[]> {
+    if (!requests.some(({ task }) => task.durable)) return await this.#detached.start(requests)
     const durable = await this.#openDurable()
-    return from?.parent === undefined ? await durable.start(request) : await durable.startChild(request, from.parent)
+    const parent = from?.parent
+    return parent === undefined ? await durable.start(requests) : await Promise.all(requests.map((request) => durable.startChild(request, parent)))
   }
 
   #startFrom(from: From): TaskContext['start'] {
@@ -136,8 +143,9 @@ export class Engine {
 
   async #open(): Promise<DurableRuns> {
     const { store: given, logger, limits, concurrency } = this.#settings
-    const store = typeof given === 'string' ? await openStore(given) : (given as Store) // its shape was looked at with the settings
-    const startFrom = (parent: Parent): TaskContext['start'] => this.#startFrom({ run: parent.claim.run, lend: parent.lend, parent })
+    const store = typeof given === 'string' ? await (await import('./stores/open.ts')).openStore(given) : (given as Store) // its shape was looked at with the settings
+    const startFrom = (parent: Parent): TaskContext['start'] =>
+      this.#startFrom({ run: parent.claim.run, lend: (wait) => parent.lend(wait), parent })
     const parts = { store, clock, random, logger, limits, concurrency, startFrom, channels: this.#channels }
     return await DurableRuns.open({ ...parts, registry: await this.#registry, loop: eventLoop, threads: this.#threads })
   }

@@ -8,7 +8,7 @@ import { Engine } from './engine.ts'
 import type { AcceptOptions } from './http/contract.ts'
 import { parseHttp } from './http/access.ts'
 import { createHttp } from './http/handler.ts'
-import { Channels } from './runtime/channels.ts'
+import { Channels, type OffstageEvents } from './runtime/channels.ts'
 import { drainAtExit } from './runtime/exit-signals.ts'
 import { parseDeadline, parseSettings } from './runtime/settings.ts'
 import { watchStrayFailures } from './runtime/stray-failures.ts'
@@ -58,8 +58,8 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
   return Object.freeze({
     start,
     execute: async <I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O> => (await start(task, ...args)).result(),
-    startMany: <I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], startOptions?: StartOptions): Promise<RunHandle<O>[]> =>
-      Promise.all(inputs.map((input) => start(task, ...([input, startOptions] as unknown as StartArgs<NoInfer<I>>)))), // the same two arguments
+    startMany: async <I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], startOptions?: StartOptions): Promise<RunHandle<O>[]> =>
+      (await engine.startMany({ task, inputs, options: startOptions })).map((started) => engine.handle<O>(task.name, started)),
     startSync: <I, O>(_task: Task<I, O>): RunHandle<O> => notBuilt('startSync'),
     after: (fn: AfterFunction, afterOptions?: AfterOptions): RunHandle<void> => {
       const { request, sent } = afterRequest(fn, afterOptions)
@@ -68,8 +68,8 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
     handle: <O>(task: Task<never, O>, id: string): RunHandle<O> => engine.handle<O>(task.name, { id, disposition: 'existing' }),
     signal: async <T>(_runId: string, _name: string, _payload?: JsonOf<T>): Promise<void> => notBuilt('signal'),
     accept: <I, O>(request: Request, task: Task<I, O>, acceptOptions?: AcceptOptions<NoInfer<I>>): Promise<Response> => http.accept(request, task, acceptOptions),
-    fetch: (request: Request): Promise<Response> => http.fetch(request),
-    on: (event, listener) => channels.on(event, listener),
+    fetch: http.fetch,
+    on: <E extends keyof OffstageEvents>(event: E, listener: (event: OffstageEvents[E]) => void): (() => void) => channels.on(event, listener),
     ready,
     close,
     [Symbol.asyncDispose]: async () => void (await close()),

@@ -68,7 +68,7 @@ export const CATALOGUE = {
     exit: 1,
     title: 'There is no such run',
     when: 'No run has that id here: it never was, it is no longer kept, or it was in the memory of another process.',
-    advice: 'Check the id. Ended runs are kept for `retention`, those in memory for `memory.remember`.',
+    advice: 'Check the id. Ended runs in memory are remembered for 10 minutes, and at most 1,000 of them.',
   },
   OFFSTAGE_RUN_FINISHED: {
     http: 409,
@@ -102,7 +102,7 @@ export const CATALOGUE = {
     http: 500,
     exit: 1,
     title: 'A value is not JSON',
-    when: 'An input, result, step or output of a durable run holds something JSON cannot carry back unchanged. `path` is the place.',
+    when: 'An input, result, step or output of a durable run holds something JSON cannot carry back unchanged (`path` is the place), or one of a run on a thread cannot be cloned.',
     advice: 'Send a plain value: a date as text, a map as an array of pairs, a number that is finite.',
   },
   OFFSTAGE_PAYLOAD_TOO_LARGE: {

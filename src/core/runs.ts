@@ -41,3 +41,8 @@ export interface Started {
   readonly id: RunId
   readonly disposition: 'created' | 'existing' | 'replaced'
 }
+
+/** SEAM. Begins runs: one answer each, in order; all of them or, where one is refused, none. */
+export interface Starter {
+  start(requests: readonly StartRequest[]): Promise<readonly Started[]>
+}

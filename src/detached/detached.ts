@@ -7,12 +7,13 @@ import type { Verdict } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
 import type { RunSnapshot } from '../core/run.ts'
 import type { RunEvent } from '../core/run-events.ts'
-import type { RunEnd, Runs, Started, StartRequest } from '../core/runs.ts'
+import type { RunEnd, Runs, Started, Starter, StartRequest } from '../core/runs.ts'
 import type { Cancellation } from '../core/start.ts'
 import type { TaskContext } from '../core/task.ts'
 import type { Channels } from '../runtime/channels.ts'
 import { createContext } from '../runtime/context.ts'
 import type { Drainable, Drained } from '../runtime/drain.ts'
+import { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
 import { Limiter } from '../runtime/limiter.ts'
 import { perform } from '../runtime/perform.ts'
@@ -50,7 +51,7 @@ interface Line {
 }
 
 /** Runs in memory: performed in this process after their starter went on, reported if they fail, gone if the process dies. */
-export class Detached implements Runs, Drainable {
+export class Detached implements Runs, Starter, Drainable {
   readonly #parts: DetachedParts
   readonly #runs: LiveRuns
   readonly #loop: Line
@@ -68,6 +69,12 @@ export class Detached implements Runs, Drainable {
     }
     this.#loop = line(parts.loop)
     this.#threads = line(parts.threads)
+  }
+
+  async start(requests: readonly StartRequest[]): Promise<readonly Started[]> {
+    for (const line of [this.#loop, this.#threads])
+      if (line.waiting + requests.filter((request) => this.#lineOf(request) === line).length > line.places.capacity) throw overloaded(line.places)
+    return requests.map((request) => this.begin(request))
   }
 
   /** Takes a place or refuses, at once; the task's first line runs in a later turn, and not before `gate` opens. */
@@ -123,7 +130,7 @@ export class Detached implements Runs, Drainable {
     this.#closed = true
     const horizon = this.#parts.clock.now() + ms
     this.#dismissAll((run) => run.alarm !== undefined && run.run().dueAt.getTime() > horizon)
-    while (this.#runs.live().length > 0) await new Promise<void>((resolve) => this.#empty.add(resolve))
+    while (this.#runs.size > 0) await new Promise<void>((resolve) => this.#empty.add(resolve))
   }
 
   abandon(): readonly Drained[] {
@@ -158,7 +165,7 @@ export class Detached implements Runs, Drainable {
     line.waiting--
     run.attempt++
     run.tries++
-    run.ending = new AbortController()
+    run.ending = new Ending()
     run.move('claim', { startedAt: this.#parts.clock.now() })
     this.#parts.channels.tell('run:started', () => ({ run: run.run() }))
     const verdict = await this.#attempt(run, run.ending, line)
@@ -166,7 +173,7 @@ export class Detached implements Runs, Drainable {
     this.#settle(run, verdict, line)
   }
 
-  async #attempt(run: LiveRun, ending: AbortController, line: Line): Promise<Verdict> {
+  async #attempt(run: LiveRun, ending: Ending, line: Line): Promise<Verdict> {
     const { clock, random, channels } = this.#parts
     const { task } = run.request
     const claim: Claim = { run: run.id, attempt: run.attempt }
@@ -174,7 +181,7 @@ export class Detached implements Runs, Drainable {
     const { executor } = line.places
     const lend: TaskContextLend = (wait) => line.limiter.lend(() => executor.lend(wait))
     const context = createContext({
-      claim, task: task.name, signal: ending.signal, logger: this.#parts.logger,
+      claim, task: task.name, ending, logger: this.#parts.logger,
       progress: (data) => !run.done && progress.push({ type: 'progress', data }),
       emit: (data) => !run.done && run.note({ type: 'output', data }),
       start: this.#parts.startFrom(run.id, lend),

@@ -4,6 +4,7 @@ import type { Reason, ProgressRecord, Run, RunError, RunSnapshot } from '../core
 import { KEPT_EVENTS, type RunEvent, type StoredEvent } from '../core/run-events.ts'
 import { isDone, next, type RunVerb, type State } from '../core/run-state.ts'
 import type { RunEnd, StartRequest } from '../core/runs.ts'
+import type { Ending } from '../runtime/ending.ts'
 import { follow, type View } from '../runtime/follow.ts'
 
 /** Ended runs stay readable for that long, and that many of them: what HTTP and handles can still ask for. */
@@ -31,7 +32,7 @@ export class LiveRun {
   /** What the task returned or threw, as it was. */
   end: RunEnd | undefined
   /** Aborts the attempt under way. */
-  ending: AbortController | undefined
+  ending: Ending | undefined
   /** The timer of a run that is due later. */
   alarm: Disposable | undefined
   #fields: LiveRunFields
@@ -147,6 +148,11 @@ export class LiveRuns {
   ended(run: LiveRun): void {
     this.#ended.set(run.id, this.#clock.monotonic())
     this.#forget()
+  }
+
+  /** How many have not ended. */
+  get size(): number {
+    return this.#runs.size - this.#ended.size
   }
 
   /** Those that have not ended. */

@@ -7,7 +7,7 @@ import type { PayloadLimits } from '../core/payload.ts'
 import type { Random } from '../core/random.ts'
 import type { RunSnapshot } from '../core/run.ts'
 import type { RunEvent } from '../core/run-events.ts'
-import type { RunEnd, Runs, Started, StartRequest } from '../core/runs.ts'
+import type { RunEnd, Runs, Started, Starter, StartRequest } from '../core/runs.ts'
 import type { Cancellation } from '../core/start.ts'
 import type { TaskContext } from '../core/task.ts'
 import { childId } from '../flow/child.ts'
@@ -17,12 +17,13 @@ import type { Executor } from '../runtime/executor.ts'
 import type { Registry } from '../runtime/registry.ts'
 import { Rounds } from '../runtime/service.ts'
 import type { Store } from '../stores/store.ts'
-import { Attempts, type Parent } from './attempts.ts'
+import type { Parent } from './attempt.ts'
+import { Attempts } from './attempts.ts'
 import { accepted, Ledger } from './ledger.ts'
 import { Presence } from './presence.ts'
 import { runOf } from './records.ts'
 import { Rescue } from './rescue.ts'
-import { submit, type SubmitParts } from './submit.ts'
+import { newRun, submit, type SubmitParts } from './submit.ts'
 import { Watch } from './watch.ts'
 import { Worker } from './worker.ts'
 
@@ -45,7 +46,7 @@ export interface DurableParts {
 const ROUND = 500
 
 /** Durable runs over a store: the roles, wired. */
-export class DurableRuns implements Runs, Drainable {
+export class DurableRuns implements Runs, Starter, Drainable {
   readonly #parts: DurableParts
   readonly #ledger: Ledger
   readonly #watch: Watch
@@ -60,12 +61,18 @@ export class DurableRuns implements Runs, Drainable {
     const liveness = await parts.store.open()
     const ledger = new Ledger(parts.store, parts.clock)
     const presence = new Presence({ ledger, liveness, random: parts.random })
-    await presence.join()
-    return new DurableRuns(parts, { liveness, ledger, presence })
+    try {
+      await presence.join()
+      return new DurableRuns(parts, { liveness, ledger, presence })
+    } catch (error) {
+      liveness.end()
+      await parts.store.close()
+      throw error
+    }
   }
 
   private constructor(parts: DurableParts, opened: { readonly liveness: Liveness; readonly ledger: Ledger; readonly presence: Presence }) {
-    const { store, clock, channels, limits } = parts
+    const { store, clock, channels } = parts
     const { ledger, presence, liveness } = opened
     const instance = (): string => presence.id
     this.#parts = parts
@@ -74,23 +81,28 @@ export class DurableRuns implements Runs, Drainable {
     this.#watch = new Watch(store, clock)
     const attempts = new Attempts({ ...parts, ledger, watch: this.#watch })
     this.#worker = new Worker({ ...parts, ledger, attempts, instance, reborn: () => presence.join() })
-    this.#submit = { ledger, worker: this.#worker, instance, limit: { bytes: limits.input, depth: limits.depth } }
+    this.#submit = { ledger, worker: this.#worker, instance }
     const rescue = new Rescue({ store, ledger, liveness, channels, me: instance, rescued: () => this.#worker.wake() })
     const failed = (error: unknown): void => channels.tell('store:unavailable', () => ({ error }))
     this.#rounds = parts.concurrency === 0 ? [] : [rescue, this.#worker].map((role) => new Rounds(role, { clock, every: ROUND, failed }))
   }
 
-  /** Answers after the commit; whatever is started in one turn shares it. */
-  async start(request: StartRequest): Promise<Started> {
+  /** Answers after the commit, which all of them share; one that cannot be kept keeps all from being started. */
+  async start(requests: readonly StartRequest[]): Promise<readonly Started[]> {
     if (this.#closed) throw new ShutdownError()
-    return await submit(this.#submit, { id: this.#parts.random.runId(), request })
+    const { limits, random } = this.#parts
+    const runs = requests.map((request) => newRun(random.runId(), request, { bytes: limits.input, depth: limits.depth }))
+    const started = await Promise.all(runs.map((run) => submit(this.#submit, run)))
+    for (const { id } of started) this.#watch.started(id)
+    return started
   }
 
   /** From a run: once, however often its attempt is repeated. */
-  async startChild(request: StartRequest, { claim, journal, nth }: Parent): Promise<Started> {
+  async startChild(request: StartRequest, parent: Parent): Promise<Started> {
     const { name } = request.task
-    const { id, remembered } = await childId(journal, { task: name, nth: nth(name) }, () => this.#parts.random.runId())
-    const [started] = await Promise.all([submit(this.#submit, { id, request, by: claim }), remembered])
+    const { id, remembered } = await childId(parent, { task: name, nth: parent.nth(name) }, () => this.#parts.random.runId())
+    const run = newRun(id, request, { bytes: this.#parts.limits.input, depth: this.#parts.limits.depth })
+    const [started] = await Promise.all([submit(this.#submit, run, parent.claim), remembered])
     return started
   }
 

@@ -65,8 +65,8 @@ export class Notes {
       const answer = await ledger.add({ kind: 'note', claim, notes })
       if (answer === 'done' || answer === 'fenced') written(answer)
     } catch {
-      // A store that cannot be written to is told of by those whose writes must not be lost. Output waits for it, progress is old by then.
-      this.#unsent = [...notes.filter((note) => note.type === 'output'), ...this.#unsent]
+      // Not repeated: nobody knows whether they were written, and a piece of output must not be told twice. The attempt's end will say
+      // that the store does not answer.
     }
   }
 }

@@ -1,6 +1,5 @@
-import type { Claim, RunId } from '../core/claim.ts'
+import { claimText, type Claim, type InstanceId, type RunId } from '../core/claim.ts'
 import { FencedError } from '../core/errors.ts'
-import { claimText, type InstanceId } from '../core/claim.ts'
 import { encode, type PayloadLimit } from '../core/payload.ts'
 import type { Started, StartRequest } from '../core/runs.ts'
 import type { NewRun } from '../stores/store.ts'
@@ -11,18 +10,15 @@ export interface SubmitParts {
   readonly ledger: Ledger
   readonly worker: Worker
   readonly instance: () => InstanceId
-  readonly limit: PayloadLimit
 }
 
 /** A start → an insert, answered after its commit. `by`: the attempt that starts it, under its claim. */
-export async function submit(parts: SubmitParts, start: { readonly id: RunId; readonly request: StartRequest; readonly by?: Claim }): Promise<Started> {
-  const { ledger, worker } = parts
-  const run = newRun(start.id, start.request, parts.limit)
+export async function submit({ ledger, worker, instance }: SubmitParts, run: NewRun, by?: Claim): Promise<Started> {
   const reserved = worker.reserve(run)
   try {
-    const write = { kind: 'insert', run, ...(reserved ? { claimFor: parts.instance() } : {}), ...(start.by === undefined ? {} : { by: start.by }) } as const
+    const write = { kind: 'insert', run, ...(reserved ? { claimFor: instance() } : {}), ...(by === undefined ? {} : { by }) } as const
     const answer = accepted<'insert'>(await ledger.add(write))
-    if (answer === 'fenced') throw new FencedError(start.by === undefined ? '' : claimText(start.by))
+    if (answer === 'fenced') throw new FencedError(by === undefined ? run.id : claimText(by))
     worker.inserted(run, answer)
     return { id: run.id, disposition: answer.disposition }
   } finally {
@@ -30,7 +26,8 @@ export async function submit(parts: SubmitParts, start: { readonly id: RunId; re
   }
 }
 
-function newRun(id: RunId, { task, input, options, parent }: StartRequest, limit: PayloadLimit): NewRun {
+/** The input is checked and written down here: what cannot be kept is refused before anything is written. */
+export function newRun(id: RunId, { task, input, options, parent }: StartRequest, limit: PayloadLimit): NewRun {
   return {
     id, task: task.name, version: task.version, thread: task.thread,
     queue: options.queue, priority: options.priority,

@@ -10,19 +10,29 @@ import { endOf, runOf } from './records.ts'
 /** How often a run that another process may be changing is looked at. */
 const LOOK_AGAIN = 500
 
+/** A backlog of any length must not be remembered here: beyond that many, the store is asked. */
+const EXPECTED = 10_000
+
 /** Tells whoever waits for a run: from this instance's own writes at once, from others' by looking again. */
 export class Watch {
   readonly #store: Store
   readonly #clock: Clock
   readonly #waiting = new Map<RunId, Set<(end?: RunEnd) => void>>()
+  /** Started here and not ended here yet: their end will most likely be told here, so waiting for it needs no look at the store first. */
+  readonly #expected = new Set<RunId>()
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
     this.#clock = clock
   }
 
+  started(run: RunId): void {
+    if (this.#expected.size < EXPECTED) this.#expected.add(run)
+  }
+
   /** This instance's own write changed the run; `end` where it ended by it. */
   changed(run: RunId, end?: RunEnd): void {
+    if (end !== undefined) this.#expected.delete(run)
     const waiting = this.#waiting.get(run)
     if (waiting !== undefined) for (const wake of [...waiting]) wake(end)
   }
@@ -39,10 +49,10 @@ export class Watch {
 
   /** `held`: this instance performs the run, so that its end is told here and needs no look at the store. */
   async ended(run: RunId, held: () => boolean, signal: AbortSignal): Promise<RunEnd | undefined> {
-    while (true) {
+    for (let first = true; ; first = false) {
       signal.throwIfAborted()
       const change = this.#change(run, signal)
-      if (!held()) {
+      if (!held() && !(first && this.#expected.has(run))) {
         const record = await this.#store.read({ kind: 'find', run })
         if (record === undefined) return undefined
         const end = endOf(record)

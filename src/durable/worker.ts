@@ -3,12 +3,14 @@ import type { Clock } from '../core/clock.ts'
 import { CanceledError, FencedError, ShutdownError } from '../core/errors.ts'
 import type { Channels } from '../runtime/channels.ts'
 import type { Drainable, Drained } from '../runtime/drain.ts'
+import { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
 import type { Registry } from '../runtime/registry.ts'
 import type { Role } from '../runtime/service.ts'
 import { timeoutIn } from '../runtime/timers.ts'
 import type { Claimed, ClaimedRun, Inserted, NewRun, Places, Store, Version } from '../stores/store.ts'
-import type { Attempts, Held, Holder } from './attempts.ts'
+import type { Held, Holder } from './attempt.ts'
+import type { Attempts } from './attempts.ts'
 import { accepted, type Ledger } from './ledger.ts'
 
 export interface WorkerParts {
@@ -34,14 +36,19 @@ export class Worker implements Role, Drainable, Holder {
   readonly #parts: WorkerParts
   readonly #can: readonly Version[]
   readonly #held = new Map<RunId, Held>()
+  /** Those that begin in the next turn. */
+  #next: Held[] = []
   #taken = 0
   /** Thread runs claimed or reserved whose code has not been given to the pool yet. */
   #threadsComing = 0
   /** The highest priority that may be due and waiting; null: nothing is. */
   #left: number | null = Number.POSITIVE_INFINITY
   #asking = false
-  #askAgain = false
+  /** Since the claim under way was asked for: something may wait, or a place was freed. */
+  #woken = false
+  #freed = false
   #stopped = false
+  #storeDown = false
   #alarm: { readonly at: number; readonly timer: Disposable } | undefined
   readonly #emptied = new Set<() => void>()
 
@@ -82,7 +89,7 @@ export class Worker implements Role, Drainable, Holder {
   unreserve({ thread }: NewRun): void {
     this.#taken--
     if (thread) this.#threadsComing--
-    this.#ask()
+    this.#placeFreed()
   }
 
   /** A run was committed: it is born claimed and begins here, or waits. */
@@ -99,14 +106,14 @@ export class Worker implements Role, Drainable, Holder {
   /** Something of that priority waits, or may wait. */
   wake(priority: number = Number.POSITIVE_INFINITY): void {
     this.#left = Math.max(this.#left ?? Number.NEGATIVE_INFINITY, priority)
-    this.#askAgain = true
+    this.#woken = true
     this.#ask()
   }
 
   /** While a run awaits a child's result, its place is free for others. */
   async lend<T>(wait: () => Promise<T>): Promise<T> {
     this.#taken--
-    this.#ask()
+    this.#placeFreed()
     try {
       return await wait()
     } finally {
@@ -132,12 +139,19 @@ export class Worker implements Role, Drainable, Holder {
     return { all, threads: Math.max(0, Math.min(all, this.#parts.threads.free - this.#threadsComing)) }
   }
 
+  /** A place is worth a claim only where something is known to wait; what others insert is found by the tick. */
+  #placeFreed(): void {
+    this.#freed = true
+    if (this.#left !== null) this.#ask()
+  }
+
   #ask(): void {
     if (this.#asking || this.#stopped || this.#can.length === 0) return
     const places = this.#places()
     if (places.all <= 0) return
     this.#asking = true
-    this.#askAgain = false
+    this.#woken = false
+    this.#freed = false
     void this.#claim(places) // it never rejects
   }
 
@@ -145,28 +159,33 @@ export class Worker implements Role, Drainable, Holder {
     const { ledger, instance, reborn, channels } = this.#parts
     try {
       const answer = accepted<'claim'>(await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }))
+      this.#storeAnswers()
       if (answer === 'dead') await this.#fenceAll(reborn)
       else this.#take(answer)
     } catch (error) {
       // Not repeated: what it claimed, if it did, is found by looking; the next tick asks again.
-      channels.tell('store:unavailable', () => ({ error }))
-      this.#askAgain = false
+      if (!this.#storeDown) channels.tell('store:unavailable', () => ({ error }))
+      this.#storeDown = true
     }
     this.#asking = false
-    if (this.#askAgain) this.#ask()
+    if (this.#woken || (this.#freed && this.#left !== null)) this.#ask()
+  }
+
+  #storeAnswers(): void {
+    if (this.#storeDown) this.#parts.channels.tell('store:recovered', () => ({}))
+    this.#storeDown = false
   }
 
   #take({ claimed, left, next }: Claimed): void {
-    if (!this.#askAgain) this.#left = left
+    if (!this.#woken) this.#left = left
     if (next !== null) this.#askIn(next)
     for (const run of claimed) this.#begin(run)
-    if (left !== null) this.#askAgain ||= this.#places().all > 0
   }
 
   async #fenceAll(reborn: () => Promise<void>): Promise<void> {
     for (const { claim } of this.#held.values()) this.fence(claim)
     await reborn()
-    this.#askAgain = true
+    this.#woken = true
   }
 
   /** Another attempt, or nobody, holds this run: its code is told, and nothing of it is written any more. */
@@ -191,11 +210,17 @@ export class Worker implements Role, Drainable, Holder {
   #begin(run: ClaimedRun): void {
     const task = this.#parts.registry.get(run.task)
     if (task === undefined) throw new TypeError(`The store gave the run ${run.id} of the task "${run.task}", which was not asked for.`)
-    const held: Held = { run, task, claim: { run: run.id, attempt: run.attempt }, ending: new AbortController() }
+    const held: Held = { run, task, claim: { run: run.id, attempt: run.attempt }, ending: new Ending() }
     this.#held.set(run.id, held)
     this.#taken++
     if (run.thread) this.#threadsComing++
-    this.#parts.clock.nextTurn(() => void this.#perform(held)) // it never rejects
+    if (this.#next.push(held) === 1) this.#parts.clock.nextTurn(() => this.#performNext())
+  }
+
+  #performNext(): void {
+    const next = this.#next
+    this.#next = []
+    for (const held of next) void this.#perform(held) // it never rejects
   }
 
   async #perform(held: Held): Promise<void> {
@@ -205,7 +230,7 @@ export class Worker implements Role, Drainable, Holder {
     const recorded = attempts.record(held, await ended)
     // The next claim is asked for in the turn that records the end: both share a commit.
     this.#taken--
-    if (this.#left !== null) this.#ask()
+    this.#placeFreed()
     const again = await recorded
     if (again !== undefined) this.#askIn(again)
     this.#held.delete(held.claim.run)

@@ -15,11 +15,10 @@ export interface HttpSettings {
   readonly limits: { readonly body: number | undefined; readonly streams: number; readonly streamsPerOwner: number }
 }
 
-const path: Parser<string> = (value, at) => {
-  const parsed = typeof value === 'string' && value.startsWith('/') ? URL.parse(value, 'http://localhost') : null
-  if (parsed?.pathname !== value || parsed.host !== 'localhost' || /\/\/|\/$/.test(parsed.pathname)) refuse(at, "a path such as '/runs', without a slash at its end", value)
-  return parsed.pathname
-}
+const path: Parser<string> = (value, at) =>
+  typeof value === 'string' && /^\/.*[^/]$/.test(value) && !value.includes('//') && URL.parse(value, 'http://localhost')?.pathname === value
+    ? value
+    : refuse(at, "a path such as '/runs', without a slash at its end", value)
 const origin: Parser<string> = (value, at) =>
   typeof value === 'string' && URL.parse(value)?.origin === value ? value : refuse(at, "an origin such as 'https://app.example', without a path", value)
 const origins: Parser<readonly string[]> = (value, at) =>
@@ -54,7 +53,10 @@ export function mustBeOpen({ authorize, owner, public: open }: HttpSettings): vo
 /** The key under which `fetch` carries `mustBeOpen`, so that an adapter can ask where it is mounted. */
 export const MOUNT: unique symbol = Symbol.for('offstage.mount')
 
-export type Handler = ((request: Request) => Response | Promise<Response>) & { readonly [MOUNT]?: () => void }
+export interface Mountable {
+  readonly [MOUNT]?: () => void
+}
+export type Handler = ((request: Request) => Response | Promise<Response>) & Mountable
 
 /** The caller, by `http.owner`; undefined: nobody in particular. */
 export function callerOf({ owner }: HttpSettings, request: Request): string | undefined {

@@ -26,12 +26,13 @@ export function tooLarge(request: Request, bytes: number): Reply | undefined {
 }
 
 const tooLargeFor = (bytes: number): Reply =>
-  coded('OFFSTAGE_PAYLOAD_TOO_LARGE', `The body is larger than the ${bytes} bytes that this route takes. Nothing was started.`)
+  coded('OFFSTAGE_PAYLOAD_TOO_LARGE', `The body is larger than the ${bytes} bytes that this route takes. Nothing was done.`)
 
 /** The body's JSON; an empty body is undefined. Or the refusal. */
 export async function readJson(request: Request, limits: BodyLimits, clock: Clock): Promise<{ readonly value: unknown } | { readonly refusal: Reply }> {
-  const bytes = request.body === null ? [] : await read(request.body, limits.bytes, clock)
-  if (bytes === 'late') return { refusal: plain(408, 'The body did not arrive within 30 seconds. Nothing was started.', { connection: 'close' }) }
+  const bytes = request.body === null ? [] : await read(request.body, limits.bytes, clock).catch(() => 'broken' as const)
+  if (bytes === 'broken') return { refusal: plain(400, 'The body broke off. Nothing was done.') }
+  if (bytes === 'late') return { refusal: plain(408, 'The body did not arrive within 30 seconds. Nothing was done.') }
   if (bytes === 'large') return { refusal: tooLargeFor(limits.bytes) }
   return parse(Buffer.concat(bytes), limits.depth)
 }
@@ -71,7 +72,7 @@ function parse(bytes: Buffer, depth: number): { readonly value: unknown } | { re
   }
 }
 
-const refused = (detail: string): { readonly refusal: Reply } => ({ refusal: invalidInput(`${detail} Nothing was started.`, { status: 400 }) })
+const refused = (detail: string): { readonly refusal: Reply } => ({ refusal: invalidInput(`${detail} Nothing was done.`, { status: 400 }) })
 
 function decode(bytes: Buffer): string | undefined {
   try {

@@ -17,7 +17,8 @@ export function deeperThan(most: number, text: string): number | undefined {
 }
 
 const SPACE = /[ \t\n\r]*/y
-const STRING = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-f]{4})[^"\\\u0000-\u001f]*)*"/iy
+// oxlint-disable-next-line no-control-regex -- JSON forbids them in a text
+const STRING = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y
 const LITERAL = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
 
 /**

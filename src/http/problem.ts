@@ -1,3 +1,4 @@
+import type { RunId } from '../core/claim.ts'
 import { entryOf, InvalidInputError, OffstageError, type ErrorCode, type InputIssue } from '../core/errors.ts'
 import type { ProblemBody } from './contract.ts'
 import type { Reply } from './reply.ts'
@@ -27,6 +28,9 @@ const RETRY_AFTER: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 /** A schema may refuse every item of a long list; whoever mends the first of them has learned enough. */
 const MOST_ISSUES = 100
+
+/** Every ended durable run is kept for that long at least (24 hours). */
+const SHORTEST_RETENTION = 86_400_000
 
 type More = Partial<Pick<ProblemBody, 'status' | 'errors' | 'run' | 'state'>>
 
@@ -62,7 +66,20 @@ export function failure(error: unknown, report: (error: unknown) => string): Rep
   return plain(500, `The log has more under ${id}.`)
 }
 
+export const invalidInput = (detail: string, more: More): Reply => coded('OFFSTAGE_INVALID_INPUT', detail, more)
+
 const located = ({ path, message }: InputIssue): { readonly pointer: string; readonly detail: string } => ({
   pointer: `#${path.map((key) => `/${encodeURIComponent(String(key).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}`,
   detail: message,
 })
+
+/**
+ * The one answer for a run that never was, is gone, or is somebody else's. Whether it may have been let go is computed from the time in
+ * the id alone, so it tells nothing.
+ */
+export function runNotFound(id: RunId, now: number): Reply {
+  const createdAt = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+  return now - createdAt > SHORTEST_RETENTION
+    ? coded('OFFSTAGE_RUN_NOT_FOUND', 'Runs of that age are no longer kept.', { status: 410 })
+    : coded('OFFSTAGE_RUN_NOT_FOUND', 'There is no run with this id, or it is not yours.')
+}

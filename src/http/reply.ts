@@ -25,12 +25,10 @@ export class TextResponse extends Response {
 }
 
 /** HEAD answers as GET, without the body. */
-export function responseTo(request: Request, { status, headers, body }: Reply): Response {
-  const init = { status, headers: { ...(isRead(request.method) ? READ : EVERY), ...headers } }
-  if (body === undefined) return new Response(null, init)
-  if (request.method !== 'HEAD') return typeof body === 'string' ? new TextResponse(body, init) : new Response(body, init)
-  if (typeof body !== 'string') void body.cancel() // nobody reads it: this frees what it holds, and cannot fail
-  return new Response(null, init)
+export function responseTo(method: string, { status, headers, body }: Reply): Response {
+  const init = { status, headers: { ...(isRead(method) ? READ : EVERY), ...headers } }
+  if (body === undefined || method === 'HEAD') return new Response(null, init)
+  return typeof body === 'string' ? new TextResponse(body, init) : new Response(body, init)
 }
 
 export const json = (status: number, body: object, headers?: Readonly<Record<string, string>>): Reply => ({

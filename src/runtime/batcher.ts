@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 
+const SMALL = 16
+
 interface Waiting<Item, Answer> {
   readonly item: Item
   readonly answer: PromiseWithResolvers<Answer>
@@ -41,8 +43,10 @@ export class Batcher<Item, Answer> {
     this.#leaving = true
     this.#clock.nextTurn(() => {
       this.#leaving = false
-      const batch = this.#waiting.splice(0, this.#limits.items)
+      const share = Math.max(SMALL, Math.ceil(this.#waiting.length / (this.#limits.flights - this.#out)))
+      const batch = this.#waiting.splice(0, Math.min(share, this.#limits.items))
       if (batch.length > 0) void this.#fly(batch) // it never rejects: each item has its own answer
+      this.#leave()
     })
   }
 

@@ -9,7 +9,8 @@ import type { DurableContext, TaskContext } from '../core/task.ts'
 export interface ContextParts {
   readonly claim: Claim
   readonly task: string
-  readonly signal: AbortSignal
+  /** Asked for its signal when the task's code is. */
+  readonly ending: { readonly signal: AbortSignal }
   readonly logger: Logger
   readonly progress: (progress: ProgressRecord) => void
   readonly emit: (data: unknown) => void
@@ -20,7 +21,7 @@ export interface ContextParts {
 
 /** What a task's code receives. What needs a durable run throws OFFSTAGE_NOT_DURABLE in one that is not; the types say so before. */
 export function createContext(parts: ContextParts): DurableContext {
-  const { claim, task, signal, logger, emit, start } = parts
+  const { claim, task, ending, logger, emit, start } = parts
   const durableOnly = (what: string) => async (): Promise<never> => {
     throw new OffstageError('OFFSTAGE_NOT_DURABLE', `\`ctx.${what}\` needs \`durable: true\` on the task "${task}".`)
   }
@@ -28,8 +29,13 @@ export function createContext(parts: ContextParts): DurableContext {
   return Object.freeze({
     id: claim.run,
     attempt: claim.attempt,
-    signal,
-    log: withFields(logger, { run: claim.run, task, attempt: claim.attempt }),
+    // Made when looked at: see Ending.
+    get signal() {
+      return ending.signal
+    },
+    get log() {
+      return withFields(logger, { run: claim.run, task, attempt: claim.attempt })
+    },
     progress: (p: number | Progress) => parts.progress(progressRecord(p)),
     emit,
     start,

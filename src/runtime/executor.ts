@@ -43,10 +43,15 @@ export const eventLoop: Executor = {
 export function lazily(free: number, open: () => Promise<Executor>): Executor {
   let opened: Promise<Executor> | undefined
   let executor: Executor | undefined
-  const ready = async (): Promise<Executor> => (executor = await (opened ??= open()))
+  let early = 0
+  const ready = async (): Promise<Executor> => {
+    early++
+    executor = await (opened ??= open())
+    return executor
+  }
   return {
     get free() {
-      return executor?.free ?? free
+      return executor?.free ?? Math.max(0, free - early)
     },
     run: async (call) => await (executor ?? (await ready())).run(call),
     lend: (wait) => (executor === undefined ? wait() : executor.lend(wait)),

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { CanceledError, FencedError, ShutdownError, TimeoutError } from '../core/errors.ts'
 import { classify, type CallEnd, type Trial, type Verdict } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
+import type { Ending } from './ending.ts'
 import type { Call, Executor } from './executor.ts'
 import { asOrigin, type Origin } from './stray-failures.ts'
 import { timeoutIn } from './timers.ts'
@@ -10,8 +11,8 @@ import { timeoutIn } from './timers.ts'
 export interface Attempt<R> {
   readonly call: Call
   readonly trial: Trial
-  /** Aborts the context's signal. */
-  readonly ending: AbortController
+  /** Fires the context's signal. */
+  readonly ending: Ending
   readonly origin: Origin
   /** What is recorded of a result; throws where it cannot be. */
   keep(value: unknown): R
@@ -29,9 +30,9 @@ const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
 /** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
   using _limit = limited(attempt, by.clock)
-  using abandoned = abandonment(attempt.ending.signal, by.clock)
+  using abandoned = abandonment(attempt.ending, by.clock)
   const end = await Promise.race([call(attempt, by.executor), abandoned.promise])
-  return classify(end, attempt.ending.signal.reason, attempt.trial, by.random.fraction())
+  return classify(end, attempt.ending.reason, attempt.trial, by.random.fraction())
 }
 
 function limited<R>({ call: { task, claim }, ending }: Attempt<R>, clock: Clock): Disposable | undefined {
@@ -50,20 +51,13 @@ async function call<R>(attempt: Attempt<R>, executor: Executor): Promise<CallEnd
 }
 
 /** Code that never settles must not hold its place for ever: some time after the signal the attempt ends without it. */
-function abandonment(signal: AbortSignal, clock: Clock): Disposable & { readonly promise: Promise<CallEnd<never>> } {
+function abandonment(ending: Ending, clock: Clock): Disposable & { readonly promise: Promise<CallEnd<never>> } {
   const { promise, resolve } = Promise.withResolvers<CallEnd<never>>()
   let timer: Disposable | undefined
-  const aborted = (): void => {
-    timer = timeoutIn(clock, patience(signal.reason), () => resolve({ threw: signal.reason }))
-  }
-  signal.addEventListener('abort', aborted, { once: true })
-  return {
-    promise,
-    [Symbol.dispose]() {
-      signal.removeEventListener('abort', aborted)
-      timer?.[Symbol.dispose]()
-    },
-  }
+  ending.onAbort(() => {
+    timer = timeoutIn(clock, patience(ending.reason), () => resolve({ threw: ending.reason }))
+  })
+  return { promise, [Symbol.dispose]: () => timer?.[Symbol.dispose]() }
 }
 
 function patience(reason: unknown): number {

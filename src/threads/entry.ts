@@ -8,7 +8,7 @@ import type { Asks, FromThread, ThreadData, ToThread } from './protocol.ts'
 import { ThreadAttempt, type Inside } from './thread-attempt.ts'
 
 /** The other side of `thread.ts`: loads the tasks module once, then runs one attempt at a time. */
-async function serve(port: MessagePort, { module, limits }: ThreadData): Promise<void> {
+async function serve(port: MessagePort, { module, limits, begun }: ThreadData): Promise<void> {
   const say = (message: FromThread): void => port.postMessage(message)
   watchStrayFailures()
   const tasks = await load(module, say)
@@ -26,6 +26,7 @@ async function serve(port: MessagePort, { module, limits }: ThreadData): Promise
   port.on('message', (message: ToThread | object) => {
     if (!('kind' in message)) return
     if (message.kind === 'abort') return attempt?.abort(message)
+    Atomics.store(begun, 0, message.call)
     attempt = new ThreadAttempt(message, inside)
     void attempt.run() // it never rejects: how it ended is said
   })

@@ -4,7 +4,7 @@ import type { ProgressRecord } from '../core/run.ts'
 import type { RunHandle } from '../core/start.ts'
 import type { AnyTask, Task } from '../core/task.ts'
 import type { Call } from '../runtime/executor.ts'
-import { revive, type Asks, type OfCall, type OfChild } from './protocol.ts'
+import { attemptEnded, revive, type Asks, type OfCall, type OfChild } from './protocol.ts'
 
 /** A call that has not ended: it waits for a thread, or runs on one. */
 export class OpenCall {
@@ -92,7 +92,7 @@ export class OpenCall {
 
   #end(): void {
     this.call.context.signal.removeEventListener('abort', this.#aborted)
-    this.#over?.abort()
+    this.#over?.abort(attemptEnded())
   }
 
   #journal(): NonNullable<Call['journal']> {

@@ -34,7 +34,7 @@ export class Pool implements Executor {
 
   constructor(parts: PoolParts) {
     this.#parts = parts
-    this.#keeper = { ready: (thread) => this.#ready(thread), gone: (thread, broken) => this.#gone(thread, broken) }
+    this.#keeper = { ready: (thread) => this.#ready(thread), gone: (thread, left) => this.#gone(thread, left) }
   }
 
   get free(): number {
@@ -47,8 +47,10 @@ export class Pool implements Executor {
     if (call.context.signal.aborted) return Promise.reject(call.context.signal.reason as Error) // one of ours: the seam says so
     const open = new OpenCall(call)
     const thread = this.#idle.pop()
-    if (thread === undefined) this.#wait(open)
-    else if (thread.perform(open)) thread.keepAlive(true)
+    if (thread === undefined) {
+      this.#wait(open)
+      this.#fill()
+    } else if (thread.perform(open)) thread.keepAlive(true)
     else this.#idle.push(thread)
     return open.result
   }
@@ -81,7 +83,6 @@ export class Pool implements Executor {
       this.#waiting.delete(open)
       open.throw(reason)
     })
-    this.#fill()
   }
 
   #fill(): void {
@@ -114,14 +115,24 @@ export class Pool implements Executor {
     thread.keepAlive(false)
   }
 
-  #gone(thread: Thread, broken: Error | undefined): void {
+  #gone(thread: Thread, { broken, unbegun }: Parameters<Keeper['gone']>[1]): void {
     this.#threads.delete(thread)
     this.#starting.delete(thread)
-    this.#retired.delete(thread)
     const index = this.#idle.indexOf(thread)
     if (index >= 0) this.#idle.splice(index, 1)
-    if (broken !== undefined) this.#couldNotStart(broken)
+    if (unbegun !== undefined) this.#waitFirst(unbegun)
+    if (!this.#retired.delete(thread) && broken !== undefined) this.#couldNotStart(broken)
     this.#fill()
+  }
+
+  /** Code of an earlier run ended the thread before this call began on it. */
+  #waitFirst(open: OpenCall): void {
+    const { signal } = open.call.context
+    if (signal.aborted) return open.throw(signal.reason)
+    const behind = [...this.#waiting]
+    this.#waiting.clear()
+    this.#wait(open)
+    for (const each of behind) this.#waiting.add(each)
   }
 
   #couldNotStart(why: Error): void {

@@ -13,6 +13,8 @@ export interface ThreadData {
   /** URL of the tasks module. */
   readonly module: string
   readonly limits: PayloadLimits
+  /** One number in the memory of both: the last call that began. A thread that dies tells nothing more. */
+  readonly begun: Int32Array
 }
 
 export interface Perform {

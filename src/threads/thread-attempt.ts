@@ -94,7 +94,7 @@ export class ThreadAttempt {
     return createContext({
       claim,
       task,
-      signal,
+      ending: this.#ending,
       logger: this.#logger(),
       progress: (progress) => this.#push(progress),
       emit: (data) => this.#emit(data, policy),

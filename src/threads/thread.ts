@@ -23,7 +23,7 @@ import {
 /** How long code may take to heed its signal before its thread is ended. */
 const PATIENCE = 1_000
 
-export interface ThreadParts extends ThreadData {
+export interface ThreadParts extends Omit<ThreadData, 'begun'> {
   readonly clock: Clock
   /** What a thread's code may start, by name. */
   readonly taskOf: (name: string) => AnyTask | undefined
@@ -35,8 +35,8 @@ export interface ThreadParts extends ThreadData {
 export interface Keeper {
   /** Its tasks module is loaded, or its call has ended: the next one may come. */
   ready(thread: Thread): void
-  /** It has ended; `broken` is why, where it could not load the tasks module. */
-  gone(thread: Thread, broken: Error | undefined): void
+  /** It has ended. `broken` is why, where no call ever began; `unbegun` is one it was given too late. */
+  gone(thread: Thread, left: { readonly broken: Error | undefined; readonly unbegun: OpenCall | undefined }): void
 }
 
 /** Our side of one worker thread, which runs one call at a time. */
@@ -45,10 +45,10 @@ export class Thread {
   readonly #keeper: Keeper
   readonly #worker: Worker
   readonly #exit = Promise.withResolvers<void>()
+  readonly #begun = new Int32Array(new SharedArrayBuffer(4))
   #calls = 0
   #open: OpenCall | undefined
   #patience: Disposable | undefined
-  #loaded = false
   /** Why it ends, where that is known before. */
   #why: Error | undefined
   /** What it died of, as far as Node knows. */
@@ -57,7 +57,7 @@ export class Thread {
   constructor(parts: ThreadParts, keeper: Keeper) {
     this.#parts = parts
     this.#keeper = keeper
-    const workerData: ThreadData = { module: parts.module, limits: parts.limits }
+    const workerData: ThreadData = { module: parts.module, limits: parts.limits, begun: this.#begun }
     // A thread outlives the run that first needed it, and must not keep that run's context.
     this.#worker = inEmptyContext(() => new Worker(besides(import.meta.url, 'entry'), { name: 'offstage', workerData }))
     this.#worker
@@ -103,7 +103,6 @@ export class Thread {
     if ('call' in said) return this.#hearCall(said)
     switch (said.kind) {
       case 'loaded':
-        this.#loaded = true
         return this.#keeper.ready(this)
       case 'broken':
         this.#why = revive(said.failure)
@@ -147,11 +146,13 @@ export class Thread {
   }
 
   #exited(code: number): void {
+    const begun = Atomics.load(this.#begun, 0)
     const open = this.#close()
     const error = this.#why ?? crashed(code, this.#fault, open?.call)
-    open?.throw(error)
+    const unbegun = this.#why === undefined && begun < this.#calls ? open : undefined
+    if (unbegun === undefined) open?.throw(error)
     this.#exit.resolve()
-    this.#keeper.gone(this, this.#loaded ? undefined : error)
+    this.#keeper.gone(this, { broken: begun === 0 ? error : undefined, unbegun })
   }
 
   #close(): OpenCall | undefined {

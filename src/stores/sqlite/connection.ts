@@ -30,6 +30,9 @@ export class Statement {
   }
 }
 
+/** Statements under the names of their texts. */
+export type Prepared<Texts> = { readonly [Name in keyof Texts]: Statement }
+
 export interface Opening {
   readonly path: string
   readonly readOnly: boolean
@@ -56,8 +59,9 @@ export class Connection {
     }
   }
 
-  prepare(text: string): Statement {
-    return new Statement(this.#database.prepare(text))
+  prepare<Texts extends object>(texts: Texts): Prepared<Texts> {
+    const prepared = Object.entries(texts).map(([name, text]) => [name, new Statement(this.#database.prepare(text))])
+    return Object.fromEntries(prepared) as Prepared<Texts> // fromEntries forgets the names
   }
 
   /** All of it or nothing; once it has answered, it is on disk. */
@@ -88,7 +92,7 @@ export class Connection {
   }
 
   #value(text: string, ...values: readonly SQLInputValue[]): string | number | null | undefined {
-    return this.prepare(text).row(...values)?.[0]
+    return new Statement(this.#database.prepare(text)).row(...values)?.[0]
   }
 
   #checkLibrary(): void {

@@ -11,6 +11,9 @@ export type Row = readonly (string | number | null)[]
 export const COLUMNS: string = `id, task, version, thread, queue, priority, max_attempts, timeout, on_crash, owner, tags, parent,
   created_at, due_at, state, attempt, tries, crashes, number, trimmed, instance, started_at, finished_at,
   cancel_at is not null, reason, progress, error, result`
+/** Of a claimed run there are two more behind them. */
+export const INPUT = 28
+export const SEQ = 29
 
 type RunRow = readonly [
   id: string,
@@ -79,7 +82,7 @@ export function runOf(row: Row): RunRecord {
 
 export function eventOf(row: Row): StoredEvent {
   const [number, type, data] = row as readonly [number, StoredEvent['type'], string] // the schema is strict
-  return { number, type, data: JSON.parse(data) } as StoredEvent // the type says which data it has
+  return { number, type, data: JSON.parse(data) } // the type says which data it has
 }
 
 export function instanceOf(row: Row): InstanceRecord {

@@ -1,25 +1,25 @@
 import type { Claim, InstanceId, RunId } from '../../core/claim.ts'
+import type { Outcome } from '../../core/outcome.ts'
 import { canceledFailure, crashedFailure, poisonedFailure } from '../../core/rescue.ts'
 import { isDone, type State } from '../../core/run-state.ts'
-import type { Answer, AnswerOf, ClaimedRun, Inserted, Note, Places, Settled, Version, Write, WriteOf } from '../store.ts'
-import type { Connection, Statement } from './connection.ts'
+import type { Answer, AnswerOf, Inserted, Settled, Write, WriteOf } from '../store.ts'
+import { claim } from './claim.ts'
+import type { Connection, Prepared } from './connection.ts'
 import { isOfOneRow, refusalOf } from './failures.ts'
 import { runOf, type Row } from './rows.ts'
-import { STAGES } from './sql/schema.ts'
-import * as sql from './sql/writes.ts'
+import * as texts from './sql/writes.ts'
 
-type Statements = { readonly [Name in keyof typeof sql]: Statement }
+type Statements = Prepared<typeof texts>
 
 /** Carries out batches of writes: nothing else alters the database. */
 export class Writer {
   readonly #connection: Connection
-  readonly #statements: Statements
+  readonly #sql: Statements
   readonly #now: () => number
 
   constructor(connection: Connection, now: () => number) {
-    const prepared = Object.entries(sql).map(([name, text]) => [name, connection.prepare(text)])
     this.#connection = connection
-    this.#statements = Object.fromEntries(prepared) as Statements // fromEntries forgets the names
+    this.#sql = connection.prepare(texts)
     this.#now = now
   }
 
@@ -27,7 +27,7 @@ export class Writer {
   write(batch: readonly Write[]): readonly Answer[] {
     try {
       return this.#connection.transaction(() => {
-        const transition = new Transition(this.#statements, this.#now())
+        const transition = new Transition(this.#sql, this.#now())
         return batch.map((write) => transition.apply(write))
       })
     } catch (error) {
@@ -39,15 +39,15 @@ export class Writer {
   }
 }
 
-/** The writes of one transaction, at one moment. */
+/** The writes of one transaction, all at one moment. */
 class Transition {
   readonly #sql: Statements
   readonly #now: number
-  /** Asked once a transaction, as long as nobody joins, leaves or dies in it. */
+  /** Asked once, until somebody joins, leaves or is marked dead. */
   readonly #alive = new Map<InstanceId, boolean>()
 
-  constructor(statements: Statements, now: number) {
-    this.#sql = statements
+  constructor(sql: Statements, now: number) {
+    this.#sql = sql
     this.#now = now
   }
 
@@ -56,7 +56,7 @@ class Transition {
       case 'insert':
         return this.#insert(write)
       case 'claim':
-        return this.#claim(write)
+        return this.#isAlive(write.instance) ? claim(this.#sql, write, this.#now) : 'dead'
       case 'settle':
         return this.#settle(write)
       case 'record':
@@ -81,60 +81,93 @@ class Transition {
     const policy = [task, version, Number(thread), queue, priority, maxAttempts, timeout, onCrash] as const
     const tags = run.tags.length === 0 ? '[]' : JSON.stringify(run.tags)
     const created = this.#sql.insert.run(id, ...policy, owner, tags, parent, input, now, dueAt, holder)
-    if (created === 1) return { disposition: 'created', createdAt: now, dueAt, claimed: holder !== null }
-    return this.#existing(id, claimFor)
+    if (created === 0) return this.#existing(id, claimFor)
+    return { disposition: 'created', createdAt: now, dueAt, claimed: holder !== null }
   }
 
   #existing(id: RunId, claimFor: InstanceId | undefined): Inserted {
-    const [createdAt, dueAt, claimed] = this.#sql.existing.row(id, claimFor ?? null) as readonly [number, number, number] // it conflicted, so it is there
+    const [createdAt, dueAt, claimed] = this.#sql.existing.row(id, claimFor ?? null) as readonly [
+      number,
+      number,
+      number,
+    ] // the conflict was with it
     return { disposition: 'existing', createdAt, dueAt, claimed: claimed === 1 }
   }
 
-  #claim({ instance, can, places }: WriteOf<'claim'>): AnswerOf<'claim'> {
-    if (!this.#isAlive(instance)) return 'dead'
-    const next = this.#promote()
-    const { taken, left } = this.#choose(instance, can, places)
-    if (taken.length === 0) return { claimed: [], left, next }
-    const rows = this.#sql.claim.rows(instance, this.#now, JSON.stringify(taken))
-    // RETURNING has no order of its own.
-    const bySeq = new Map(rows.map((row) => [row[29], row]))
-    const claimed = taken.map((seq): ClaimedRun => {
-      const row = bySeq.get(seq) as Row // it was waiting in this same transaction
-      return { ...runOf(row), input: row[28] as string | null } // the schema is strict
-    })
-    return { claimed, left, next }
+  #settle({ claim: { run, attempt }, outcome }: WriteOf<'settle'>): Settled | 'fenced' {
+    const row = this.#leave(run, attempt, outcome) ?? this.#sql.cancelAsAsked.row(run, attempt, this.#now)
+    if (!row) return 'fenced'
+    const [state, at, number] = row as readonly [State, number, number] // the schema is strict
+    return { state, at, number }
   }
 
-  /** Those that have become due are ready from now on; answers how long until the next one is. */
-  #promote(): number | null {
-    const due = this.#nextDue()
-    if (due === null || due > this.#now) return due === null ? null : due - this.#now
-    this.#sql.promote.run(this.#now)
-    const next = this.#nextDue()
-    return next === null ? null : Math.max(0, next - this.#now)
-  }
-
-  #nextDue(): number | null {
-    return (this.#sql.nextDue.row()?.[0] ?? null) as number | null // the schema is strict
-  }
-
-  #choose(instance: InstanceId, can: readonly Version[], places: Places): { taken: readonly number[]; left: number | null } {
-    const candidates = this.#candidates(can, places)
-    let suspects = candidates.some(isSuspect) && this.#sql.holdsSuspect.row(instance) === undefined ? 1 : 0
-    let { all, threads } = places
-    let left: number | null = null
-    const taken: number[] = []
-    for (const candidate of candidates) {
-      if (isSuspect(candidate) && suspects === 0) continue
-      if (all <= 0 || (isThread(candidate) && threads <= 0)) {
-        left ??= -candidate.rank
-        continue
-      }
-      all--
-      if (isThread(candidate)) threads--
-      if (isSuspect(candidate)) suspects--
-      taken.push(candidate.seq)
+  /** No row: fenced, or cancel was requested and this is no success. */
+  #leave(run: RunId, attempt: number, outcome: Outcome<string | null>): Row | undefined {
+    const now = this.#now
+    switch (outcome.kind) {
+      case 'succeeded':
+        return this.#sql.succeed.row(run, attempt, now, outcome.result)
+      case 'failed':
+        return this.#sql.fail.row(run, attempt, now, outcome.reason, JSON.stringify(outcome.error))
+      case 'retry':
+        return this.#sql.retry.row(run, attempt, now, now + outcome.after, JSON.stringify(outcome.error))
+      case 'released':
+        return this.#sql.release.row(run, attempt, now)
+      case 'canceled':
+        return this.#sql.cancel.row(run, attempt, now, JSON.stringify(outcome.error))
     }
-    return { taken, left }
+  }
+
+  #record({ claim: { run, attempt }, step }: WriteOf<'record'>): 'done' | 'fenced' {
+    const recorded = this.#sql.recordStep.run(run, attempt, step.name, step.result)
+    return recorded === 1 || this.#isCurrent({ run, attempt }) ? 'done' : 'fenced'
+  }
+
+  #note({ claim: { run, attempt }, notes }: WriteOf<'note'>): 'done' | 'fenced' {
+    const rows = notes.map(({ type, data }) => [type, type === 'progress' ? JSON.stringify(data) : data] as const)
+    const progress = rows.findLast(([type]) => type === 'progress')?.[1] ?? null
+    const noted = this.#sql.note.row(run, attempt, notes.length, progress)
+    if (!noted) return 'fenced'
+    const [seq, last, trimmed] = noted as readonly [number, number, number] // the schema is strict
+    for (const [index, row] of rows.entries()) this.#sql.addEvent.run(seq, last - notes.length + 1 + index, ...row)
+    if (trimmed > 0) this.#sql.trimEvents.run(seq, trimmed)
+    return 'done'
+  }
+
+  #cancel({ run, reason }: WriteOf<'control'>): AnswerOf<'control'> {
+    const error = JSON.stringify(canceledFailure(reason))
+    if (this.#sql.cancelWaiting.run(run, this.#now, error) === 0) this.#sql.askCancel.run(run, this.#now, error)
+    const row = this.#sql.find.row(run)
+    return row === undefined ? 'unknown' : runOf(row)
+  }
+
+  #presence({ instance, change }: WriteOf<'presence'>): AnswerOf<'presence'> {
+    this.#alive.clear()
+    const { id, pid, boot, began, pidNamespace } = instance
+    if (change === 'leaves') this.#sql.leave.run(id)
+    else this.#sql.join.run(id, pid, boot, began, pidNamespace)
+    return change === 'leaves' ? 'gone' : this.#isAlive(id) ? 'alive' : 'dead'
+  }
+
+  #rescue({ dead, limit }: WriteOf<'rescue'>): AnswerOf<'rescue'> {
+    this.#alive.clear()
+    for (const id of dead) this.#sql.markDead.run(id)
+    const failures = [poisonedFailure, crashedFailure].map((failure) => JSON.stringify(failure))
+    const taken = this.#sql.takeBack.rows(this.#now, limit, ...failures)
+    const forced = this.#sql.forceCancel.rows(this.#now, limit - taken.length)
+    this.#sql.buryDead.run()
+    const runs = [...taken, ...forced].map((row) => row as readonly [RunId, State]) // the schema is strict
+    const { waiting = [], ended = [] } = Object.groupBy(runs, ([, state]) => (isDone(state) ? 'ended' : 'waiting'))
+    return { waiting: waiting.map(([id]) => id), ended: ended.map(([id]) => id) }
+  }
+
+  #isCurrent({ run, attempt }: Claim): boolean {
+    return this.#sql.current.row(run, attempt) !== undefined
+  }
+
+  #isAlive(instance: InstanceId): boolean {
+    const known = this.#alive.get(instance) ?? this.#sql.isAlive.row(instance) !== undefined
+    this.#alive.set(instance, known)
+    return known
   }
 }

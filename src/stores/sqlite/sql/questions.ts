@@ -1,27 +1,27 @@
 import { COLUMNS } from '../rows.ts'
 import { STAGES } from './schema.ts'
 
-export const find = `select ${COLUMNS} from runs where id = ?`
+export const find: string = `select ${COLUMNS} from runs where id = ?`
 
-export const events = `
+export const events: string = `
 select number, type, data from events
 where run = (select seq from runs where id = ?1) and number > ?2
 order by number`
 
-export const firstOutput = `
+export const firstOutput: string = `
 select min(number) from events
 where run = (select seq from runs where id = ?1) and type = 'output'`
 
-export const steps = `
+export const steps: string = `
 select name, result from steps
 where run = (select seq from runs where id = ?1)
 order by seq`
 
-export const instances = `
+export const instances: string = `
 select id, pid, boot, began, pid_namespace from instances
 where not dead`
 
-export const canceling = `
+export const canceling: string = `
 select id, attempt from runs
 where stage = ${STAGES.running} and instance = ?1 and cancel_at is not null
 order by seq`

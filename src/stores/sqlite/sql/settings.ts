@@ -5,7 +5,7 @@ export const ECHO = 'select ?'
 
 export const APPLICATION = 'pragma application_id'
 export const SCHEMA_VERSION = 'pragma user_version'
-export const TABLES = `select count(*) from sqlite_schema where type = 'table'`
+export const TABLES: string = `select count(*) from sqlite_schema where type = 'table'`
 export const stamp = (version: number): string =>
   `pragma application_id = ${APPLICATION_ID}; pragma user_version = ${version}`
 

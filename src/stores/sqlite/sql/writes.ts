@@ -12,10 +12,10 @@ const CANCELED = from('running', 'cancel')
 /** The guard of every write made for an attempt, in the statement that writes. */
 const CURRENT = `id = ?1 and attempt = ?2 and state = ${RUNNING}`
 
-export const current = `select 1 from runs where ${CURRENT}`
+export const current: string = `select 1 from runs where ${CURRENT}`
 
 /** ?14 now, ?15 due, ?16 who performs it from birth. */
-export const insert = `
+export const insert: string = `
 insert into runs (
   id, task, version, thread, queue, priority, max_attempts, timeout, on_crash, owner, tags, parent, input,
   created_at, due_at, instance, state, stage, rank, attempt, tries, started_at, deadline, number)
@@ -32,20 +32,20 @@ values (
   1 + (?16 is not null))
 on conflict (id) do nothing`
 
-export const existing = `
+export const existing: string = `
 select created_at, due_at, state = ${RUNNING} and attempt = 1 and instance is ?2 from runs
 where id = ?1`
 
-export const isAlive = `select 1 from instances where id = ? and not dead`
+export const isAlive: string = `select 1 from instances where id = ? and not dead`
 
-export const nextDue = `
+export const nextDue: string = `
 select due_at from runs
 where stage = ${STAGES.later}
 order by rank, due_at
 limit 1`
 
 /** A storm of runs due at one moment must not hold up the commit: the rest follows with the next claim. */
-export const promote = `
+export const promote: string = `
 update runs set stage = ${ready('crashes')}, rank = -priority
 where seq in (
   select seq from runs
@@ -54,18 +54,18 @@ where seq in (
   limit 10000)`
 
 /** ?2 [task, version] of those the instance registered. */
-export const candidates = `
+export const candidates: string = `
 select seq, rank, due_at, stage from runs
 where stage = ?1 and (task, version) in (select value ->> 0, value ->> 1 from json_each(?2))
 order by rank, due_at, seq
 limit ?3`
 
-export const holdsSuspect = `
+export const holdsSuspect: string = `
 select 1 from runs
 where stage = ${STAGES.running} and instance = ?1 and crashes >= ${POISONED_AT - 1}
 limit 1`
 
-export const claim = `
+export const claim: string = `
 update runs set
   state = ${RUNNING}, stage = ${STAGES.running}, rank = 0,
   attempt = attempt + 1, tries = tries + 1, number = number + 1,
@@ -79,82 +79,82 @@ const AGAIN = (crashes: string): string => `
   instance = null, deadline = null, number = number + 1`
 const SETTLED = `returning state, coalesce(finished_at, due_at), number`
 
-export const succeed = `
+export const succeed: string = `
 update runs set
   state = ${from('running', 'succeed')}, finished_at = ?3, result = ?4, error = null, crashes = 0, ${GONE}
 where ${CURRENT}
 ${SETTLED}`
 
-export const fail = `
+export const fail: string = `
 update runs set
   state = ${from('running', 'fail')}, finished_at = ?3, reason = ?4, error = ?5, crashes = 0, ${GONE}
 where ${CURRENT} and cancel_at is null
 ${SETTLED}`
 
 /** ?4 due. */
-export const retry = `
+export const retry: string = `
 update runs set
   state = ${from('running', 'retry')}, stage = iif(?4 > ?3, ${STAGES.later}, thread), rank = iif(?4 > ?3, 0, -priority),
   due_at = ?4, error = ?5, crashes = 0, instance = null, deadline = null, number = number + 1
 where ${CURRENT} and cancel_at is null
 ${SETTLED}`
 
-export const release = `
+export const release: string = `
 update runs set tries = tries - 1, ${AGAIN('crashes')}
 where ${CURRENT} and cancel_at is null
 ${SETTLED}`
 
-export const cancel = `
+export const cancel: string = `
 update runs set
   state = ${CANCELED}, finished_at = ?3, reason = 'canceled', error = ?4, crashes = 0, ${GONE}
 where ${CURRENT}
 ${SETTLED}`
 
 /** What becomes of every other end where cancel was requested. */
-export const cancelAsAsked = `
+export const cancelAsAsked: string = `
 update runs set
   state = ${CANCELED}, finished_at = ?3, reason = 'canceled', error = cancel_error, crashes = 0, ${GONE}
 where ${CURRENT} and cancel_at is not null
 ${SETTLED}`
 
-export const recordStep = `
+export const recordStep: string = `
 insert into steps (run, name, result)
 select seq, ?3, ?4 from runs where ${CURRENT}
 on conflict (run, name) do nothing`
 
 /** ?3 how many notes, ?4 the last progress among them. */
-export const note = `
+export const note: string = `
 update runs set
   number = number + ?3, progress = coalesce(?4, progress), trimmed = max(trimmed, number + ?3 - ${KEPT_EVENTS})
 where ${CURRENT}
 returning seq, number, trimmed`
 
-export const addEvent = `insert into events (run, number, type, data) values (?, ?, ?, ?)`
-export const trimEvents = `delete from events where run = ? and number <= ?`
+export const addEvent: string = `insert into events (run, number, type, data) values (?, ?, ?, ?)`
+export const trimEvents: string = `delete from events where run = ? and number <= ?`
 
 /** ?2 now, ?3 the failure that the run shall end with. */
-export const cancelWaiting = `
+export const cancelWaiting: string = `
 update runs set
   state = ${from('waiting', 'cancel')}, finished_at = ?2, reason = 'canceled', error = ?3,
   cancel_at = ?2, cancel_error = ?3, ${GONE}
 where id = ?1 and state = ${WAITING}`
 
-export const askCancel = `
+export const askCancel: string = `
 update runs set cancel_at = ?2, cancel_error = ?3, number = number + 1
 where id = ?1 and state = ${RUNNING} and cancel_at is null`
 
-export const find = `select ${COLUMNS} from runs where id = ?`
+export const find: string = `select ${COLUMNS} from runs where id = ?`
 
-export const join = `
+export const join: string = `
 insert into instances (id, pid, boot, began, pid_namespace) values (?, ?, ?, ?, ?)
 on conflict (id) do nothing`
 
-export const leave = `delete from instances where id = ?`
+export const leave: string = `delete from instances where id = ?`
 
-export const markDead = `update instances set dead = 1 where id = ? and not dead`
+export const markDead: string = `update instances set dead = 1 where id = ? and not dead`
 
 /** Restates `fateOf` of core/rescue.ts. ?1 now, ?2 how many, ?3 and ?4 the failures poisoned and crashed. */
-export const takeBack = `
+export const takeBack: string = `
 update runs set
   crashes = crashes + 1,
   state = case fate when 'waits' then ${from('running', 'rescue')} when 'canceled' then ${CANCELED} else ${from('running', 'fail')} end,
@@ -180,15 +180,15 @@ where seq = orphan
 returning id, state`
 
 /** ?1 now, ?2 how many. */
-export const forceCancel = `
+export const forceCancel: string = `
 update runs set state = ${CANCELED}, finished_at = ?1, reason = 'canceled', error = cancel_error, ${GONE}
 where seq in (
   select seq from runs
   where stage = ${STAGES.running} and cancel_at <= ?1 - ${FORCED_CANCEL_AFTER}
   order by rank, due_at, seq
   limit ?2)
-returning id`
+returning id, state`
 
-export const buryDead = `
+export const buryDead: string = `
 delete from instances
 where dead and id not in (select instance from runs where stage = ${STAGES.running})`

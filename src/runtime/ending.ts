@@ -1,0 +1,36 @@
+/**
+ * How an attempt is told to stop. Its AbortSignal is made when somebody looks at it: most code never does, and a signal with its
+ * listener costs more than all else that is made for an attempt.
+ */
+export class Ending {
+  #controller: AbortController | undefined
+  #ended: { readonly reason: Error } | undefined
+  #listener: (() => void) | undefined
+
+  /** Why; undefined while nothing was said. */
+  get reason(): Error | undefined {
+    return this.#ended?.reason
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason)
+    }
+    return this.#controller.signal
+  }
+
+  /** The first reason stands. */
+  abort(reason: Error): void {
+    if (this.#ended !== undefined) return
+    this.#ended = { reason }
+    this.#controller?.abort(reason)
+    this.#listener?.()
+  }
+
+  /** One listener: whoever performs the attempt. */
+  onAbort(call: () => void): void {
+    this.#listener = call
+    if (this.#ended !== undefined) call()
+  }
+}

@@ -1,0 +1,126 @@
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { OffstageError } from '../../core/errors.ts'
+import { fromFailure } from '../../core/failure.ts'
+import type { Liveness } from '../../core/liveness.ts'
+import { refuse } from '../../core/options.ts'
+import type { RunError } from '../../core/run.ts'
+import { Asker, besides } from '../../runtime/port.ts'
+import type { Answer, Question, QuestionKind, QuestionOf, Questions, Store, Write } from '../store.ts'
+import { folderOf } from './files.ts'
+import { Presence } from './liveness.ts'
+import type { StorageData, StorageProtocol } from './thread.ts'
+
+/** Our side: batches and questions go to the storage threads, and the disk never stops the event loop. */
+export class SqliteStore implements Store {
+  readonly flights = 1
+  readonly #path: string
+  readonly #time: Float64Array | undefined
+  readonly #presence: Presence
+  #writer: Promise<StorageThread> | undefined
+  #reader: Promise<StorageThread> | undefined
+  #closing: Promise<void> | undefined
+
+  /** `time`: the store's now, over shared memory, in place of the real one. */
+  constructor({ path, time }: { readonly path: string; readonly time?: Float64Array }) {
+    if (path === '' || path === ':memory:') refuse('path', 'the path of a file (for memory there is memoryStore)', path)
+    this.#path = resolve(path)
+    this.#time = time
+    this.#presence = new Presence(folderOf(this.#path))
+  }
+
+  async open(): Promise<Liveness> {
+    this.#refuseClosed()
+    this.#writer ??= this.#start(false)
+    try {
+      await this.#writer
+    } catch (error) {
+      this.#writer = undefined // so that it can be tried again
+      throw error
+    }
+    return this.#presence
+  }
+
+  async write(batch: readonly Write[]): Promise<readonly Answer[]> {
+    const writer = await this.#opened()
+    return writer.ask('write', batch)
+  }
+
+  async read<K extends QuestionKind>(question: QuestionOf<K>): Promise<Questions[K][1]> {
+    await this.#opened()
+    this.#reader ??= this.#start(true)
+    const reader = await this.#reader
+    return (await reader.ask('read', question as Question)) as Questions[K][1] // the union forgets which answer is whose
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  /** The reader first: the last connection to close is the one that can tidy up. */
+  async #close(): Promise<void> {
+    this.#presence.end()
+    for (const side of [this.#reader, this.#writer]) {
+      const thread = await side?.catch(() => undefined) // what never opened has ended by itself
+      await thread?.close()
+    }
+  }
+
+  async #start(readOnly: boolean): Promise<StorageThread> {
+    const thread = new StorageThread({ path: this.#path, readOnly, time: this.#time })
+    try {
+      await thread.ask('open', null)
+      return thread
+    } catch (error) {
+      await thread.end()
+      throw error
+    }
+  }
+
+  async #opened(): Promise<StorageThread> {
+    this.#refuseClosed()
+    if (this.#writer === undefined) throw unavailable(this.#path, 'it was not opened')
+    return this.#writer
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing) throw unavailable(this.#path, 'it is closed')
+  }
+}
+
+const unavailable = (path: string, why: string, cause?: unknown): OffstageError =>
+  new OffstageError('OFFSTAGE_STORE_UNAVAILABLE', `The store ${path}: ${why}.`, cause === undefined ? {} : { cause })
+
+/** One thread, and what it was asked. It keeps the process alive only while an answer is due. */
+class StorageThread {
+  readonly #worker: Worker
+  readonly #asker: Asker<StorageProtocol>
+  #due = 0
+
+  constructor(data: StorageData) {
+    this.#worker = new Worker(besides(import.meta.url, 'thread'), { workerData: data, name: 'offstage-storage' })
+    this.#asker = new Asker(this.#worker)
+    this.#worker.on('error', (error) => this.#asker.break(unavailable(data.path, 'its storage thread failed', error)))
+    this.#worker.on('exit', () => this.#asker.break(unavailable(data.path, 'its storage thread has ended')))
+  }
+
+  async ask<K extends keyof StorageProtocol>(kind: K, body: StorageProtocol[K][0]): Promise<StorageProtocol[K][1]> {
+    if (this.#due++ === 0) this.#worker.ref()
+    try {
+      return await this.#asker.ask(kind, body)
+    } catch (failure) {
+      throw failure instanceof Error ? failure : fromFailure(failure as RunError) // as thread.ts tells them
+    } finally {
+      if (--this.#due === 0) this.#worker.unref()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.ask('close', null).catch(() => undefined)
+    await this.end()
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+}

@@ -1,0 +1,86 @@
+import { deepEqual, equal } from 'node:assert/strict'
+import type { Claim } from '../../core/claim.ts'
+import { canceled, failed, released, retryIn, succeeded } from '../../core/outcome.ts'
+import type { Write } from '../../stores/store.ts'
+import type { StorePromise } from './promise.ts'
+import { boom, type World } from './world.ts'
+
+/** Every write that is made for an attempt. */
+const writesOf = (claim: Claim, world: World): readonly Write[] => [
+  { kind: 'settle', claim, outcome: succeeded('1') },
+  { kind: 'settle', claim, outcome: failed('error', boom) },
+  { kind: 'settle', claim, outcome: retryIn(0, 'error', boom) },
+  { kind: 'settle', claim, outcome: released },
+  { kind: 'settle', claim, outcome: canceled(boom) },
+  { kind: 'record', claim, step: { name: 'late', result: '1' } },
+  { kind: 'note', claim, notes: [{ type: 'output', data: '"late"' }] },
+  { kind: 'insert', run: world.run({ id: LATE, parent: claim.run }), by: claim },
+]
+const LATE = '01a20591-568e-7910-9286-ffffffffffff'
+
+async function isFenced(world: World, claim: Claim): Promise<void> {
+  const before = await world.all(claim.run)
+  for (const write of writesOf(claim, world)) {
+    const what = write.kind === 'settle' ? write.outcome.kind : write.kind
+    equal(await world.does(write), 'fenced', `${what} is fenced`)
+    deepEqual(await world.all(claim.run), before, `${what} changes nothing`)
+  }
+  equal(await world.store.read({ kind: 'find', run: LATE }), undefined, 'no child was inserted')
+}
+
+async function takenOver(world: World): Promise<Claim> {
+  const { instance, claim } = await world.running()
+  await world.rescue([instance])
+  const { claimed } = await world.claim(await world.join())
+  equal(claimed[0]?.attempt, 2)
+  return claim
+}
+
+const fenced = (promise: string, lost: (world: World) => Promise<Claim>): StorePromise => ({
+  promise,
+  keep: async (world) => await isFenced(world, await lost(world)),
+})
+
+export const fencing: readonly StorePromise[] = [
+  fenced('an attempt whose run was claimed anew writes nothing', takenOver),
+  fenced('an attempt whose run waits again writes nothing', async (world) => {
+    const { claim } = await world.running()
+    await world.settle(claim, retryIn(0, 'error', boom))
+    return claim
+  }),
+  fenced('an attempt whose run was taken back writes nothing', async (world) => {
+    const { instance, claim } = await world.running()
+    await world.rescue([instance])
+    return claim
+  }),
+  fenced('an attempt that gave its run back writes nothing', async (world) => {
+    const { claim } = await world.running()
+    await world.settle(claim, released)
+    return claim
+  }),
+  fenced('an attempt whose run has ended writes nothing', async (world) => {
+    const { claim } = await world.running()
+    await world.settle(claim, succeeded('"first"'))
+    return claim
+  }),
+  fenced('an attempt that has not begun writes nothing', async (world) => {
+    const { claim } = await world.running()
+    return { run: claim.run, attempt: 2 }
+  }),
+  {
+    promise: 'the later attempt is not disturbed by the earlier one',
+    keep: async (world) => {
+      const claim = await takenOver(world)
+      await world.settle(claim, succeeded('"of the first"'))
+      const settled = await world.settle({ run: claim.run, attempt: 2 }, succeeded('"of the second"'))
+      equal(settled === 'fenced' ? settled : settled.state, 'succeeded')
+      equal((await world.find(claim.run)).result, '"of the second"')
+    },
+  },
+  {
+    promise: 'a write for an attempt of an unknown run is fenced',
+    keep: async (world) => {
+      for (const write of writesOf({ run: world.id(), attempt: 1 }, world)) equal(await world.does(write), 'fenced')
+    },
+  },
+]

@@ -1,0 +1,70 @@
+import { attempts } from './attempts.ts'
+import { batches } from './batches.ts'
+import { birth } from './birth.ts'
+import { cancelling } from './cancelling.ts'
+import { claiming } from './claiming.ts'
+import { closing } from './closing.ts'
+import { events } from './events.ts'
+import { fencing } from './fencing.ts'
+import { inserting } from './inserting.ts'
+import { instances } from './instances.ts'
+import { payloads } from './payloads.ts'
+import type { Opened } from './promise.ts'
+import { rescuing } from './rescuing.ts'
+import { steps } from './steps.ts'
+import { transitions } from './transitions.ts'
+import { World } from './world.ts'
+
+export type { Opened } from './promise.ts'
+
+export interface ContractSubject {
+  /** A new store for each check, empty and open; the check closes it. */
+  open(): Promise<Opened>
+  /** Promises that this store does not make, each with its reason. */
+  readonly skips?: readonly { readonly promise: string; readonly because: string }[]
+}
+
+/** One promise of the Store. `check` rejects where it is broken; a skipped one says why it is not kept. */
+export interface ContractCheck {
+  readonly promise: string
+  readonly skipped: string | undefined
+  check(): Promise<void>
+}
+
+const PROMISES = [
+  ...inserting,
+  ...birth,
+  ...claiming,
+  ...attempts,
+  ...fencing,
+  ...transitions,
+  ...cancelling,
+  ...rescuing,
+  ...instances,
+  ...events,
+  ...steps,
+  ...payloads,
+  ...batches,
+  ...closing,
+]
+
+/**
+ * What every Store promises, for any runner of tests:
+ * `for (const { promise, check } of storeContract({ open })) test(promise, check)`
+ */
+export function storeContract({ open, skips = [] }: ContractSubject): readonly ContractCheck[] {
+  for (const { promise } of skips)
+    if (!PROMISES.some((one) => one.promise === promise)) throw new Error(`There is no promise "${promise}" to skip.`)
+  return PROMISES.map(({ promise, keep }) => ({
+    promise,
+    skipped: skips.find((skip) => skip.promise === promise)?.because,
+    check: async () => {
+      const opened = await open()
+      try {
+        await keep(new World(opened))
+      } finally {
+        await opened.store.close()
+      }
+    },
+  }))
+}

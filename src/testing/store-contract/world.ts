@@ -1,0 +1,138 @@
+import { equal, fail } from 'node:assert/strict'
+import type { Claim, InstanceId, RunId } from '../../core/claim.ts'
+import type { InstanceRecord } from '../../core/liveness.ts'
+import type { Outcome } from '../../core/outcome.ts'
+import type { RunError } from '../../core/run.ts'
+import type {
+  Changes,
+  Claimed,
+  Kind,
+  NewRun,
+  Note,
+  Questions,
+  Rescued,
+  RunRecord,
+  Settled,
+  Store,
+  Write,
+  WriteOf,
+} from '../../stores/store.ts'
+import type { Opened } from './promise.ts'
+
+export const boom: RunError = { name: 'Error', message: 'boom' }
+
+/** One store and its time, with words for what the checks do to it. */
+export class World {
+  readonly store: Store
+  readonly #clock: Opened['clock']
+  #ids = 0
+
+  constructor({ store, clock }: Opened) {
+    this.store = store
+    this.#clock = clock
+  }
+
+  get now(): number {
+    return this.#clock.now()
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.#clock.pass(ms)
+  }
+
+  /** In the order of a UUIDv7. */
+  id(): RunId {
+    return `01a20591-568e-7910-9286-${(++this.#ids).toString(16).padStart(12, '0')}`
+  }
+
+  run(fields: Partial<NewRun> = {}): NewRun {
+    return {
+      id: this.id(),
+      task: 'report',
+      version: 1,
+      thread: false,
+      queue: 'default',
+      priority: 0,
+      input: null,
+      delay: 0,
+      at: null,
+      maxAttempts: 10,
+      timeout: 60_000,
+      onCrash: 'retry',
+      owner: null,
+      tags: [],
+      parent: null,
+      ...fields,
+    }
+  }
+
+  /** One write alone, which can be done. */
+  async does<K extends Kind>(write: WriteOf<K>): Promise<Changes[K][1]> {
+    const answers = await this.store.write([write as Write]) // the union forgets which kind it is of
+    equal(answers.length, 1)
+    const answer = answers[0]
+    if (typeof answer === 'object' && 'refused' in answer) fail(`${write.kind} was refused: ${answer.message}`)
+    return answer as Changes[K][1] // the seam pairs it with the kind
+  }
+
+  async insert(fields: Partial<NewRun> = {}, more: { claimFor?: InstanceId; by?: Claim } = {}): Promise<RunId> {
+    const run = this.run(fields)
+    const answer = await this.does({ kind: 'insert', run, ...more })
+    if (answer === 'fenced') fail('the insert was fenced')
+    equal(answer.disposition, 'created')
+    return run.id
+  }
+
+  /** A new instance, alive. */
+  async join(id: InstanceId = this.instance().id): Promise<InstanceId> {
+    equal(await this.does({ kind: 'presence', instance: this.instance(id), change: 'joins' }), 'alive')
+    return id
+  }
+
+  instance(id: InstanceId = (++this.#ids).toString(16).padStart(32, '0')): InstanceRecord {
+    return { id, pid: 4711, boot: 'boot', began: '17', pidNamespace: 'pid:[1]' }
+  }
+
+  async claim(instance: InstanceId, more: Partial<WriteOf<'claim'>> = {}): Promise<Claimed> {
+    const can = [false, true].map((thread) => ({ task: 'report', version: 1, thread }))
+    const answer = await this.does({ kind: 'claim', instance, can, places: { all: 100, threads: 100 }, ...more })
+    return answer === 'dead' ? fail('the instance is dead') : answer
+  }
+
+  /** A run in the hands of a living instance, at its first attempt. */
+  async running(fields: Partial<NewRun> = {}): Promise<{ readonly instance: InstanceId; readonly claim: Claim }> {
+    const instance = await this.join()
+    const run = await this.insert(fields, { claimFor: instance })
+    return { instance, claim: { run, attempt: 1 } }
+  }
+
+  async settle(claim: Claim, outcome: Outcome<string | null>): Promise<Settled | 'fenced'> {
+    return await this.does({ kind: 'settle', claim, outcome })
+  }
+
+  async note(claim: Claim, ...notes: readonly Note[]): Promise<'done' | 'fenced'> {
+    return await this.does({ kind: 'note', claim, notes })
+  }
+
+  async cancel(run: RunId, reason: string | null = null): Promise<RunRecord | 'unknown'> {
+    return await this.does({ kind: 'control', run, verb: 'cancel', reason })
+  }
+
+  /** These die, and their runs are taken back. */
+  async rescue(dead: readonly InstanceId[], limit = 100): Promise<Rescued> {
+    return await this.does({ kind: 'rescue', dead, limit })
+  }
+
+  async find(run: RunId): Promise<RunRecord> {
+    return (await this.store.read({ kind: 'find', run })) ?? fail(`there is no run ${run}`)
+  }
+
+  async events(run: RunId, after = 0): Promise<NonNullable<Questions['events'][1]>> {
+    return (await this.store.read({ kind: 'events', run, after })) ?? fail(`there is no run ${run}`)
+  }
+
+  /** All that can be seen of a run. */
+  async all(run: RunId): Promise<object> {
+    return { ...(await this.events(run)), steps: await this.store.read({ kind: 'steps', run }) }
+  }
+}
