@@ -41,6 +41,7 @@ export class Engine {
   readonly #threads: Executor
   readonly #detached: Detached
   #durable: Promise<DurableRuns> | undefined
+  #opened: DurableRuns | undefined
   #closing = false
 
   constructor(settings: Settings, channels: Channels) {
@@ -94,8 +95,10 @@ export class Engine {
     return this.#detached.begin(request, gate)
   }
 
-  handle<O>(task: string, started: Started, lend?: From['lend']): RunHandle<O> {
-    return createHandle<O>({ runs: this.runs, clock, task, started, ...(lend === undefined ? {} : { lend }) })
+  /** Over the keeper of that task's runs: only a durable store that is not open yet has to be looked for. */
+  handle<O>(task: { readonly name: string; readonly durable: boolean }, started: Started, lend?: From['lend']): RunHandle<O> {
+    const runs = task.durable ? (this.#opened ?? this.runs) : this.#detached
+    return createHandle<O>({ runs, clock, task: task.name, started, lend: lend ?? keep })
   }
 
   /** Starts nothing more; performs what is left, as far as the deadline goes; closes everything. */
@@ -119,7 +122,7 @@ export class Engine {
 
   #startFrom(from: From): TaskContext['start'] {
     return async <I, O>(task: Task<I, O>, ...[input, options]: StartArgs<NoInfer<I>>) =>
-      this.handle<O>(task.name, await this.start({ task, input, options, from }), from.lend)
+      this.handle<O>(task, await this.start({ task, input, options, from }), from.lend)
   }
 
   /** Every keeper that may know an id. The store is opened for the question only where a task could have put a run there. */
@@ -132,7 +135,8 @@ export class Engine {
   #openDurable(): Promise<DurableRuns> {
     this.#durable ??= inEmptyContext(async () => {
       try {
-        return await this.#open()
+        this.#opened = await this.#open()
+        return this.#opened
       } catch (error) {
         this.#durable = undefined
         throw error
@@ -158,6 +162,9 @@ export class Engine {
     return threadExecutor({ size: threads.size, module: module ?? '', limits, clock, taskOf, stray })
   }
 }
+
+/** Whoever waits outside of any run has no place to lend. */
+const keep = <T>(wait: () => Promise<T>): Promise<T> => wait()
 
 /** For closing what was drained, even where the deadline is over. */
 const LAST_WORDS = 1_000

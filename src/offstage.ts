@@ -38,7 +38,7 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
   logLines(channels, logger)
 
   const start = async <I, O>(task: Task<I, O>, ...[input, startOptions]: StartArgs<NoInfer<I>>): Promise<RunHandle<O>> =>
-    engine.handle<O>(task.name, await engine.start({ task, input, options: startOptions }))
+    engine.handle<O>(task, await engine.start({ task, input, options: startOptions }))
 
   let closed: ReturnType<Offstage['close']> | undefined
   const close: Offstage['close'] = (closeOptions) => {
@@ -59,13 +59,13 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
     start,
     execute: async <I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O> => (await start(task, ...args)).result(),
     startMany: async <I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], startOptions?: StartOptions): Promise<RunHandle<O>[]> =>
-      (await engine.startMany({ task, inputs, options: startOptions })).map((started) => engine.handle<O>(task.name, started)),
+      (await engine.startMany({ task, inputs, options: startOptions })).map((started) => engine.handle<O>(task, started)),
     startSync: <I, O>(_task: Task<I, O>): RunHandle<O> => notBuilt('startSync'),
     after: (fn: AfterFunction, afterOptions?: AfterOptions): RunHandle<void> => {
       const { request, sent } = afterRequest(fn, afterOptions)
-      return engine.handle<void>(request.task.name, engine.startDetached(request, sent))
+      return engine.handle<void>(request.task, engine.startDetached(request, sent))
     },
-    handle: <O>(task: Task<never, O>, id: string): RunHandle<O> => engine.handle<O>(task.name, { id, disposition: 'existing' }),
+    handle: <O>(task: Task<never, O>, id: string): RunHandle<O> => engine.handle<O>(task, { id, disposition: 'existing' }),
     signal: async <T>(_runId: string, _name: string, _payload?: JsonOf<T>): Promise<void> => notBuilt('signal'),
     accept: <I, O>(request: Request, task: Task<I, O>, acceptOptions?: AcceptOptions<NoInfer<I>>): Promise<Response> => http.accept(request, task, acceptOptions),
     fetch: http.fetch,

@@ -120,7 +120,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
     return record.state === 'running' ? 'canceling' : 'finished'
   }
 
-  ended(id: RunId, signal: AbortSignal = new AbortController().signal): Promise<RunEnd | undefined> {
+  ended(id: RunId, signal?: AbortSignal): Promise<RunEnd | undefined> {
     return this.#watch.ended(id, () => this.#worker.holds(id), signal)
   }
 
@@ -145,6 +145,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
   async close(): Promise<void> {
     this.#closed = true
     this.#ledger.close()
+    this.#watch.close()
     await Promise.all(this.#rounds.map((rounds) => rounds[Symbol.asyncDispose]()))
     try {
       await this.#presence.leave()

@@ -2,7 +2,7 @@ import type { RunId } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
 import type { RunEvent } from '../core/run-events.ts'
 import type { RunEnd } from '../core/runs.ts'
-import { follow } from '../runtime/follow.ts'
+import { follow, type View } from '../runtime/follow.ts'
 import { timeoutIn } from '../runtime/timers.ts'
 import type { Store } from '../stores/store.ts'
 import { endOf, runOf } from './records.ts'
@@ -13,13 +13,19 @@ const LOOK_AGAIN = 500
 /** A backlog of any length must not be remembered here: beyond that many, the store is asked. */
 const EXPECTED = 10_000
 
+type Wake = (end?: RunEnd) => void
+
 /** Tells whoever waits for a run: from this instance's own writes at once, from others' by looking again. */
 export class Watch {
   readonly #store: Store
   readonly #clock: Clock
-  readonly #waiting = new Map<RunId, Set<(end?: RunEnd) => void>>()
+  readonly #waiting = new Map<RunId, Set<Wake>>()
   /** Started here and not ended here yet: their end will most likely be told here, so waiting for it needs no look at the store first. */
   readonly #expected = new Set<RunId>()
+  /** Who waits since before the last look, and who came after it: one timer serves all. */
+  #earlier = new Set<Wake>()
+  #later = new Set<Wake>()
+  #timer: Disposable | undefined
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
@@ -38,7 +44,7 @@ export class Watch {
   }
 
   follow(run: RunId, options: { readonly after?: number; readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
-    const read = async (after: number) => {
+    const read = async (after: number): Promise<View | undefined> => {
       const found = await this.#store.read({ kind: 'events', run, after })
       if (found === undefined) return undefined
       const { record, events, firstOutput } = found
@@ -48,9 +54,9 @@ export class Watch {
   }
 
   /** `held`: this instance performs the run, so that its end is told here and needs no look at the store. */
-  async ended(run: RunId, held: () => boolean, signal: AbortSignal): Promise<RunEnd | undefined> {
+  async ended(run: RunId, held: () => boolean, signal?: AbortSignal): Promise<RunEnd | undefined> {
     for (let first = true; ; first = false) {
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
       const change = this.#change(run, signal)
       if (!held() && !(first && this.#expected.has(run))) {
         const record = await this.#store.read({ kind: 'find', run })
@@ -63,22 +69,40 @@ export class Watch {
     }
   }
 
+  /** Nobody is woken any more by time. */
+  close(): void {
+    this.#timer?.[Symbol.dispose]()
+  }
+
   /** Settles at the next change told here, after a while, or when the signal fires. */
-  #change(run: RunId, signal: AbortSignal): Promise<RunEnd | undefined> {
+  #change(run: RunId, signal?: AbortSignal): Promise<RunEnd | undefined> {
     const { promise, resolve } = Promise.withResolvers<RunEnd | undefined>()
     const waiting = this.#waiting.get(run) ?? new Set()
     this.#waiting.set(run, waiting)
-    const wake = (end?: RunEnd): void => {
-      alarm[Symbol.dispose]()
-      signal.removeEventListener('abort', stop)
+    const wake: Wake = (end) => {
+      signal?.removeEventListener('abort', stop)
+      this.#earlier.delete(wake)
+      this.#later.delete(wake)
       waiting.delete(wake)
       if (waiting.size === 0) this.#waiting.delete(run)
       resolve(end)
     }
     const stop = (): void => wake()
-    const alarm = timeoutIn(this.#clock, LOOK_AGAIN, stop)
-    signal.addEventListener('abort', stop, { once: true })
+    signal?.addEventListener('abort', stop, { once: true })
     waiting.add(wake)
+    this.#later.add(wake)
+    this.#lookLater()
     return promise
+  }
+
+  #lookLater(): void {
+    this.#timer ??= timeoutIn(this.#clock, LOOK_AGAIN, () => {
+      this.#timer = undefined
+      const due = this.#earlier
+      this.#earlier = this.#later
+      this.#later = new Set()
+      for (const wake of due) wake()
+      if (this.#earlier.size > 0) this.#lookLater()
+    })
   }
 }

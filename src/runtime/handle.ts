@@ -13,14 +13,13 @@ export interface HandleParts {
   readonly task: string
   readonly started: Started
   /** Around a wait for the result: a parent's place is free while it waits. */
-  readonly lend?: <T>(wait: () => Promise<T>) => Promise<T>
+  readonly lend: <T>(wait: () => Promise<T>) => Promise<T>
 }
 
 /** A handle over whatever keeps the run. O is the starter's word: the task's type says what its runs come to. */
 export function createHandle<O>(parts: HandleParts): RunHandle<O> {
-  const { runs, task, started } = parts
+  const { runs, task, started, lend } = parts
   const { id, disposition } = started
-  const lend = parts.lend ?? ((wait) => wait())
   const status = async (): Promise<Run<O>> => ((await runs.get(id)) ?? notFound(id)).run as Run<O>
   return Object.freeze({
     id,

@@ -3,7 +3,6 @@ import { OffstageError } from '../core/errors.ts'
 import { optional, refuse, shape, text, texts, type Parser } from '../core/options.ts'
 import type { RunId } from '../core/claim.ts'
 import type { ParsedStartOptions, Runs, StartRequest } from '../core/runs.ts'
-import type { StartOptions } from '../core/start.ts'
 import { validated } from '../core/schema.ts'
 import { policyOf, priority, type TaskPolicy } from '../core/task.ts'
 import type { Registry } from './registry.ts'
@@ -25,22 +24,26 @@ const parseOptions = shape(
   ['idempotencyKey', 'tx', 'webhook', 'transfer'],
 )
 
-const NONE: StartOptions = {}
+/** Most starts say nothing: parsed once. */
+const NOTHING = parseOptions({}, 'start.options')
 
 /** What was given to `start`, checked at the door: the task known, the options parsed, the input as its schema answered. */
 export async function takeIn(given: { readonly task: unknown; readonly input: unknown; readonly options: unknown; readonly parent: RunId | null }): Promise<StartRequest> {
   const task = policyOf(given.task) ?? refuse('start(task)', 'a task, as task() returns it', given.task)
-  const { signal, ...parsed } = parseOptions(given.options ?? NONE, 'start.options')
-  signal?.throwIfAborted()
+  const options = given.options === undefined ? NOTHING : parseOptions(given.options, 'start.options')
+  options.signal?.throwIfAborted()
   const input = task.input === undefined ? given.input : await validated(task.input, given.input, task.name)
-  signal?.throwIfAborted()
-  return { task, input, options: withDefaults(parsed, task), parent: given.parent }
+  options.signal?.throwIfAborted()
+  return { task, input, options: withDefaults(options, task), parent: given.parent }
 }
 
-const withDefaults = (parsed: Omit<ReturnType<typeof parseOptions>, 'signal'>, task: TaskPolicy): ParsedStartOptions => ({
-  ...parsed,
-  priority: parsed.priority ?? task.priority,
-  queue: parsed.queue ?? task.queue,
+const withDefaults = ({ delay, at, owner, tags, priority: ranked, queue }: ReturnType<typeof parseOptions>, task: TaskPolicy): ParsedStartOptions => ({
+  delay,
+  at,
+  owner,
+  tags,
+  priority: ranked ?? task.priority,
+  queue: queue ?? task.queue,
 })
 
 /** A run that outlives this process, or leaves this thread, finds its code by name: the task must be among the `tasks`. */

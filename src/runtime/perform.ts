@@ -30,9 +30,8 @@ const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
 /** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
   using _limit = limited(attempt, by.clock)
-  using abandoned = abandonment(attempt.ending, by.clock)
-  const end = await Promise.race([call(attempt, by.executor), abandoned.promise])
-  return classify(end, attempt.ending.reason, attempt.trial, by.random.fraction())
+  using end = endOf(attempt, by)
+  return classify(await end.promise, attempt.ending.reason, attempt.trial, by.random.fraction())
 }
 
 function limited<R>({ call: { task, claim }, ending }: Attempt<R>, clock: Clock): Disposable | undefined {
@@ -51,12 +50,14 @@ async function call<R>(attempt: Attempt<R>, executor: Executor): Promise<CallEnd
 }
 
 /** Code that never settles must not hold its place for ever: some time after the signal the attempt ends without it. */
-function abandonment(ending: Ending, clock: Clock): Disposable & { readonly promise: Promise<CallEnd<never>> } {
-  const { promise, resolve } = Promise.withResolvers<CallEnd<never>>()
+function endOf<R>(attempt: Attempt<R>, { executor, clock }: Performer): Disposable & { readonly promise: Promise<CallEnd<R>> } {
+  const { promise, resolve } = Promise.withResolvers<CallEnd<R>>()
+  const { ending } = attempt
   let timer: Disposable | undefined
   ending.onAbort(() => {
     timer = timeoutIn(clock, patience(ending.reason), () => resolve({ threw: ending.reason }))
   })
+  void call(attempt, executor).then(resolve) // it never rejects
   return { promise, [Symbol.dispose]: () => timer?.[Symbol.dispose]() }
 }
 

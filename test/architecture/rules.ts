@@ -27,16 +27,19 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'stores/store.ts': { may: ['core'], platform: [], erased: true },
   'stores/memory': { may: ['core', 'runtime', 'stores/store.ts'] },
   'stores/sqlite': { may: ['core', 'runtime', 'stores/store.ts'] },
-  'stores/open.ts': { may: ['stores/store.ts'], lazy: ['stores/memory', 'stores/sqlite'] },
+  'stores/open.ts': { may: ['core', 'stores/store.ts'], lazy: ['stores/memory', 'stores/sqlite'] },
   durable: { may: ['core', 'runtime', 'flow'], types: ['stores/store.ts'] },
   http: { may: ['core', 'runtime'] },
   'http/adapters': { may: ['core', 'http'] },
   telemetry: { may: ['core', 'runtime'] },
-  'offstage.ts': {
-    may: ['core', 'runtime', 'detached', 'durable', 'http', 'telemetry/log-lines.ts', 'telemetry/loop-delay.ts'],
+  'api.ts': { may: ['core', 'runtime', 'detached', 'http', 'stores/store.ts'], erased: true },
+  'engine.ts': {
+    may: ['core', 'runtime', 'detached', 'durable'],
+    types: ['stores/store.ts'],
     lazy: ['threads', 'stores/open.ts'],
   },
-  'index.ts': { may: ['core', 'detached/every.ts', 'offstage.ts'] },
+  'offstage.ts': { may: ['core', 'runtime', 'detached', 'http', 'telemetry/log-lines.ts', 'api.ts', 'engine.ts'] },
+  'index.ts': { may: ['core', 'offstage.ts', 'api.ts'] },
   testing: {
     may: [
       'core',

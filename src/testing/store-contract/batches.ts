@@ -70,7 +70,7 @@ export const batches: readonly StorePromise[] = [
     promise: 'batches that are written at once are all written',
     keep: async (world) => {
       const runs = Array.from({ length: 20 }, () => world.run())
-      const flights = runs.map(async (run) => await world.store.write([{ kind: 'insert', run }]))
+      const flights = runs.map(async (run) => world.store.write([{ kind: 'insert', run }]))
       equal((await Promise.all(flights)).length, 20)
       for (const run of runs) equal((await world.find(run.id)).state, 'waiting')
     },

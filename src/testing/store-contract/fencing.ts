@@ -38,7 +38,7 @@ async function takenOver(world: World): Promise<Claim> {
 
 const fenced = (promise: string, lost: (world: World) => Promise<Claim>): StorePromise => ({
   promise,
-  keep: async (world) => await isFenced(world, await lost(world)),
+  keep: async (world) => isFenced(world, await lost(world)),
 })
 
 export const fencing: readonly StorePromise[] = [

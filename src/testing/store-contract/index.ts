@@ -9,17 +9,16 @@ import { fencing } from './fencing.ts'
 import { inserting } from './inserting.ts'
 import { instances } from './instances.ts'
 import { payloads } from './payloads.ts'
-import type { Opened } from './promise.ts'
 import { rescuing } from './rescuing.ts'
 import { steps } from './steps.ts'
 import { transitions } from './transitions.ts'
-import { World } from './world.ts'
+import { World, type Opened } from './world.ts'
 
-export type { Opened } from './promise.ts'
+export type { Opened } from './world.ts'
 
 export interface ContractSubject {
   /** A new store for each check, empty and open; the check closes it. */
-  open(): Promise<Opened>
+  readonly open: () => Promise<Opened>
   /** Promises that this store does not make, each with its reason. */
   readonly skips?: readonly { readonly promise: string; readonly because: string }[]
 }
@@ -28,7 +27,7 @@ export interface ContractSubject {
 export interface ContractCheck {
   readonly promise: string
   readonly skipped: string | undefined
-  check(): Promise<void>
+  readonly check: () => Promise<void>
 }
 
 const PROMISES = [

@@ -17,9 +17,9 @@ const LEADS: Readonly<Record<State, (world: World) => Promise<Subject>>> = {
     const { instance, claim } = await world.running()
     return { run: claim.run, holder: instance }
   },
-  succeeded: async (world) => await ended(world, succeeded('1')),
-  failed: async (world) => await ended(world, failed('error', boom)),
-  canceled: async (world) => await ended(world, canceled(boom)),
+  succeeded: async (world) => ended(world, succeeded('1')),
+  failed: async (world) => ended(world, failed('error', boom)),
+  canceled: async (world) => ended(world, canceled(boom)),
 }
 
 async function ended(world: World, outcome: Parameters<World['settle']>[1]): Promise<Subject> {
@@ -31,16 +31,16 @@ async function ended(world: World, outcome: Parameters<World['settle']>[1]): Pro
 const settling =
   (outcome: Parameters<World['settle']>[1]) =>
   async (world: World, { run }: Subject): Promise<unknown> =>
-    await world.settle({ run, attempt: 1 }, outcome)
+    world.settle({ run, attempt: 1 }, outcome)
 
 /** How each verb is said. Those that this seam has no write for yet are not there. */
 const SAYINGS: Readonly<Partial<Record<RunVerb, (world: World, subject: Subject) => Promise<unknown>>>> = {
-  claim: async (world, { holder }) => await world.claim(holder),
+  claim: async (world, { holder }) => world.claim(holder),
   succeed: settling(succeeded('2')),
   fail: settling(failed('error', boom)),
   retry: settling(retryIn(0, 'error', boom)),
   release: settling(released),
-  rescue: async (world, { holder }) => await world.rescue([holder]),
+  rescue: async (world, { holder }) => world.rescue([holder]),
   cancel: async (world, { run }) => {
     await world.cancel(run)
     await settling(canceled(boom))(world, { run, holder: '' })

@@ -17,9 +17,16 @@ import type {
   Write,
   WriteOf,
 } from '../../stores/store.ts'
-import type { Opened } from './promise.ts'
 
 export const boom: RunError = { name: 'Error', message: 'boom' }
+
+/** A store to be checked, and its time. */
+export interface Opened {
+  /** Empty, and open. */
+  readonly store: Store
+  /** The store's own time: it stands still until `pass` moves it. */
+  readonly clock: { now(): number; pass(ms: number): void | Promise<void> }
+}
 
 /** One store and its time, with words for what the checks do to it. */
 export class World {
@@ -107,20 +114,20 @@ export class World {
   }
 
   async settle(claim: Claim, outcome: Outcome<string | null>): Promise<Settled | 'fenced'> {
-    return await this.does({ kind: 'settle', claim, outcome })
+    return this.does({ kind: 'settle', claim, outcome })
   }
 
   async note(claim: Claim, ...notes: readonly Note[]): Promise<'done' | 'fenced'> {
-    return await this.does({ kind: 'note', claim, notes })
+    return this.does({ kind: 'note', claim, notes })
   }
 
   async cancel(run: RunId, reason: string | null = null): Promise<RunRecord | 'unknown'> {
-    return await this.does({ kind: 'control', run, verb: 'cancel', reason })
+    return this.does({ kind: 'control', run, verb: 'cancel', reason })
   }
 
   /** These die, and their runs are taken back. */
   async rescue(dead: readonly InstanceId[], limit = 100): Promise<Rescued> {
-    return await this.does({ kind: 'rescue', dead, limit })
+    return this.does({ kind: 'rescue', dead, limit })
   }
 
   async find(run: RunId): Promise<RunRecord> {
