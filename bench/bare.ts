@@ -7,7 +7,17 @@ import type { NewRun, Write } from '../src/stores/store.ts'
 const INSTANCE = { id: 'bench', pid: process.pid, boot: '', began: '', pidNamespace: '' }
 
 /** Runs a second that the store's statements do by themselves: transactions of `size` writes on this thread, no messages. */
-export function bareLoop({ path, size, ms, settle = true }: { readonly path: string; readonly size: number; readonly ms: number; readonly settle?: boolean }): number {
+export function bareLoop({
+  path,
+  size,
+  ms,
+  settle = true,
+}: {
+  readonly path: string
+  readonly size: number
+  readonly ms: number
+  readonly settle?: boolean
+}): number {
   layOut(path)
   const connection = new Connection({ path, readOnly: false })
   const writer = new Writer(connection, Date.now)
@@ -16,8 +26,20 @@ export function bareLoop({ path, size, ms, settle = true }: { readonly path: str
   const from = performance.now()
   while (performance.now() - from < ms) {
     const inserts = Array.from({ length: size }, newRun)
-    writer.write(inserts.map((run) => ({ kind: 'insert', run, ...(settle ? { claimFor: INSTANCE.id } : {}) }) satisfies Write))
-    if (settle) writer.write(inserts.map(({ id }) => ({ kind: 'settle', claim: { run: id, attempt: 1 }, outcome: { kind: 'succeeded', result: '1' } }) satisfies Write))
+    writer.write(
+      inserts.map((run) => ({ kind: 'insert', run, ...(settle ? { claimFor: INSTANCE.id } : {}) }) satisfies Write),
+    )
+    if (settle)
+      writer.write(
+        inserts.map(
+          ({ id }) =>
+            ({
+              kind: 'settle',
+              claim: { run: id, attempt: 1 },
+              outcome: { kind: 'succeeded', result: '1' },
+            }) satisfies Write,
+        ),
+      )
     runs += size
   }
   const took = performance.now() - from
@@ -26,6 +48,19 @@ export function bareLoop({ path, size, ms, settle = true }: { readonly path: str
 }
 
 const newRun = (): NewRun => ({
-  id: randomUUIDv7(), task: 'noop', version: 1, thread: false, queue: 'default', priority: 0, input: '{"n":1}', delay: 0, at: null,
-  maxAttempts: 10, timeout: 3_600_000, onCrash: 'retry', owner: null, tags: [], parent: null,
+  id: randomUUIDv7(),
+  task: 'noop',
+  version: 1,
+  thread: false,
+  queue: 'default',
+  priority: 0,
+  input: '{"n":1}',
+  delay: 0,
+  at: null,
+  maxAttempts: 10,
+  timeout: 3_600_000,
+  onCrash: 'retry',
+  owner: null,
+  tags: [],
+  parent: null,
 })

@@ -35,8 +35,16 @@ function counted(store: Store): Store {
   }
 }
 
-async function offstageWith<T>(worker: false | { concurrency: number }, use: (offstage: Offstage) => Promise<T>): Promise<T> {
-  await using offstage = createOffstage({ tasks: [noop], store: counted(sqliteStore({ path: file() })), worker, shutdown: { signals: false, grace: '2s' } })
+async function offstageWith<T>(
+  worker: false | { concurrency: number },
+  use: (offstage: Offstage) => Promise<T>,
+): Promise<T> {
+  await using offstage = createOffstage({
+    tasks: [noop],
+    store: counted(sqliteStore({ path: file() })),
+    worker,
+    shutdown: { signals: false, grace: '2s' },
+  })
   await offstage.ready
   return await use(offstage)
 }
@@ -86,8 +94,9 @@ const loopDelay = (): Promise<number> =>
     const under: Promise<unknown>[] = []
     delay.enable()
     const from = performance.now()
-    for (let started = 0; performance.now() - from < MS; ) {
-      for (const due = (performance.now() - from) * 1; started < due; started++) under.push(offstage.execute(noop, { n: 1 }))
+    for (let started = 0; performance.now() - from < MS;) {
+      for (const due = (performance.now() - from) * 1; started < due; started++)
+        under.push(offstage.execute(noop, { n: 1 }))
       await sleep(1)
     }
     await Promise.all(under)
@@ -120,10 +129,20 @@ interface Row {
   readonly measure: () => number | Promise<number>
   readonly figures: number[]
 }
-const row = (name: string, unit: string, measure: Row['measure'], digits = 0): Row => ({ name, unit, digits, measure, figures: [] })
+const row = (name: string, unit: string, measure: Row['measure'], digits = 0): Row => ({
+  name,
+  unit,
+  digits,
+  measure,
+  figures: [],
+})
 
-const bare = row('bare driver: insert and settle', 'runs/s', () => bareLoop({ path: file(), size: quantile(batches, 0.5), ms: MS }))
-const bareInserts = row('bare driver: insert', 'runs/s', () => bareLoop({ path: file(), size: quantile(batches, 0.5), ms: MS, settle: false }))
+const bare = row('bare driver: insert and settle', 'runs/s', () =>
+  bareLoop({ path: file(), size: quantile(batches, 0.5), ms: MS }),
+)
+const bareInserts = row('bare driver: insert', 'runs/s', () =>
+  bareLoop({ path: file(), size: quantile(batches, 0.5), ms: MS, settle: false }),
+)
 const rows: readonly Row[] = [
   row('starts, 100 in flight, each after its fsync', 'runs/s', starts),
   row('start to end, 100 producers, concurrency 100', 'runs/s', startToEnd(100)),
@@ -137,19 +156,29 @@ const rows: readonly Row[] = [
 
 const TMPFS = 0x01021994
 try {
-  console.log(`Node ${process.versions.node}, ${availableParallelism()} cores, ${ROUNDS} rounds of ${MS / 1_000} s a row`)
-  if (statfsSync(folder).type === TMPFS) console.log('The temporary folder is in memory: no fsync is measured. Set TMPDIR to a disk.')
+  console.log(
+    `Node ${process.versions.node}, ${availableParallelism()} cores, ${ROUNDS} rounds of ${MS / 1_000} s a row`,
+  )
+  if (statfsSync(folder).type === TMPFS)
+    console.log('The temporary folder is in memory: no fsync is measured. Set TMPDIR to a disk.')
   for (let round = 0; round < ROUNDS; round++) for (const { measure, figures } of rows) figures.push(await measure())
   const median = ({ figures }: Row): number => quantile(figures, 0.5)
-  const show = (value: number, digits: number): string => value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+  const show = (value: number, digits: number): string =>
+    value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
   for (const one of rows) {
     const { name, unit, digits, figures } = one
-    console.log(`${name.padEnd(48)} ${show(median(one), digits).padStart(9)} ${unit.padEnd(7)} (${show(Math.min(...figures), digits)} – ${show(Math.max(...figures), digits)})`)
+    console.log(
+      `${name.padEnd(48)} ${show(median(one), digits).padStart(9)} ${unit.padEnd(7)} (${show(Math.min(...figures), digits)} – ${show(Math.max(...figures), digits)})`,
+    )
   }
   const [started, ended] = rows
   if (started !== undefined && ended !== undefined) {
-    console.log(`pickup p99 over all rounds: ${quantile(pickups, 0.99).toFixed(2)} ms; median batch of the engine: ${quantile(batches, 0.5)} writes`)
-    console.log(`share of the bare driver: starts ${(median(started) / median(bareInserts)).toFixed(2)}, start to end ${(median(ended) / median(bare)).toFixed(2)}`)
+    console.log(
+      `pickup p99 over all rounds: ${quantile(pickups, 0.99).toFixed(2)} ms; median batch of the engine: ${quantile(batches, 0.5)} writes`,
+    )
+    console.log(
+      `share of the bare driver: starts ${(median(started) / median(bareInserts)).toFixed(2)}, start to end ${(median(ended) / median(bare)).toFixed(2)}`,
+    )
   }
 } finally {
   rmSync(folder, { recursive: true })

@@ -56,7 +56,12 @@ export class Engine {
       channels,
       logger: settings.logger,
       loop: { executor: eventLoop, ...memory, option: 'memory.capacity' },
-      threads: { executor: this.#threads, concurrency: threads.size, capacity: threads.capacity, option: 'threads.capacity' },
+      threads: {
+        executor: this.#threads,
+        concurrency: threads.size,
+        capacity: threads.capacity,
+        option: 'threads.capacity',
+      },
       startFrom: (run, lend) => this.#startFrom({ run, lend }),
     })
     this.runs = joinedRuns(() => this.#keepers())
@@ -79,9 +84,16 @@ export class Engine {
   }
 
   /** All of them or, where one is refused, none. */
-  async startMany({ task, inputs, options, from }: Asked & { readonly inputs: readonly unknown[] }): Promise<readonly Started[]> {
+  async startMany({
+    task,
+    inputs,
+    options,
+    from,
+  }: Asked & { readonly inputs: readonly unknown[] }): Promise<readonly Started[]> {
     if (this.#closing && from === undefined) throw new ShutdownError()
-    const requests = await Promise.all(inputs.map((input) => takeIn({ task, input, options, parent: from?.run ?? null })))
+    const requests = await Promise.all(
+      inputs.map((input) => takeIn({ task, input, options, parent: from?.run ?? null })),
+    )
     const registry = await this.#registry
     for (const request of requests) mustBeKnown(request.task, registry)
     const all = await this.#begin(requests, from)
@@ -96,7 +108,11 @@ export class Engine {
   }
 
   /** Over the keeper of that task's runs: only a durable store that is not open yet has to be looked for. */
-  handle<O>(task: { readonly name: string; readonly durable: boolean }, started: Started, lend?: From['lend']): RunHandle<O> {
+  handle<O>(
+    task: { readonly name: string; readonly durable: boolean },
+    started: Started,
+    lend?: From['lend'],
+  ): RunHandle<O> {
     const runs = task.durable ? (this.#opened ?? this.runs) : this.#detached
     return createHandle<O>({ runs, clock, task: task.name, started, lend: lend ?? keep })
   }
@@ -105,10 +121,18 @@ export class Engine {
   async close(deadline: number): Promise<readonly Drained[]> {
     this.#closing = true
     const until = clock.monotonic() + deadline
-    const durable = this.#durable && (await within(clock, deadline, this.#durable.catch(() => undefined)))
-    const abandoned = await drain(durable === undefined ? [this.#detached] : [this.#detached, durable], until - clock.monotonic(), clock)
+    const left = (): number => Math.max(0, until - clock.monotonic())
+    const durable =
+      this.#durable &&
+      (await within(
+        clock,
+        left() / 2,
+        this.#durable.catch(() => undefined),
+      ))
+    const drained = durable === undefined ? [this.#detached] : [this.#detached, durable]
+    const abandoned = await drain(drained, Math.max(0, left() - Math.min(LAST_WORDS, deadline / 5)), clock)
     const ends = [this.#threads.close(), ...(durable === undefined ? [] : [durable.close()])]
-    await within(clock, Math.max(LAST_WORDS, until - clock.monotonic()), Promise.allSettled(ends))
+    await within(clock, left(), Promise.allSettled(ends))
     return abandoned
   }
 
@@ -117,7 +141,9 @@ export class Engine {
     if (!requests.some(({ task }) => task.durable)) return await this.#detached.start(requests)
     const durable = await this.#openDurable()
     const parent = from?.parent
-    return parent === undefined ? await durable.start(requests) : await Promise.all(requests.map((request) => durable.startChild(request, parent)))
+    return parent === undefined
+      ? await durable.start(requests)
+      : await Promise.all(requests.map((request) => durable.startChild(request, parent)))
   }
 
   #startFrom(from: From): TaskContext['start'] {
@@ -133,6 +159,7 @@ export class Engine {
 
   /** A store that could not be opened is tried again at the next call. Whatever it starts must not keep the request alive that came first. */
   #openDurable(): Promise<DurableRuns> {
+    if (this.#closing && this.#durable === undefined) return Promise.reject(new ShutdownError())
     this.#durable ??= inEmptyContext(async () => {
       try {
         this.#opened = await this.#open()
@@ -147,7 +174,8 @@ export class Engine {
 
   async #open(): Promise<DurableRuns> {
     const { store: given, logger, limits, concurrency } = this.#settings
-    const store = typeof given === 'string' ? await (await import('./stores/open.ts')).openStore(given) : (given as Store) // its shape was looked at with the settings
+    const store =
+      typeof given === 'string' ? await (await import('./stores/open.ts')).openStore(given) : (given as Store) // its shape was looked at with the settings
     const startFrom = (parent: Parent): TaskContext['start'] =>
       this.#startFrom({ run: parent.claim.run, lend: (wait) => parent.lend(wait), parent })
     const parts = { store, clock, random, logger, limits, concurrency, startFrom, channels: this.#channels }
@@ -155,9 +183,13 @@ export class Engine {
   }
 
   async #openThreads(): Promise<Executor> {
-    const [{ threadExecutor }, { module, task: taskOf }] = await Promise.all([import('./threads/executor.ts'), this.#registry])
+    const [{ threadExecutor }, { module, task: taskOf }] = await Promise.all([
+      import('./threads/executor.ts'),
+      this.#registry,
+    ])
     const { limits, threads } = this.#settings
-    const stray = (claim: Claim, task: string, error: unknown): void => this.#channels.tell('task:stray', () => ({ claim, task, error }))
+    const stray = (claim: Claim, task: string, error: unknown): void =>
+      this.#channels.tell('task:stray', () => ({ claim, task, error }))
     // Without a module no run gets here: `mustBeKnown` refuses it at the door.
     return threadExecutor({ size: threads.size, module: module ?? '', limits, clock, taskOf, stray })
   }
@@ -166,5 +198,5 @@ export class Engine {
 /** Whoever waits outside of any run has no place to lend. */
 const keep = <T>(wait: () => Promise<T>): Promise<T> => wait()
 
-/** For closing what was drained, even where the deadline is over. */
-const LAST_WORDS = 1_000
+/** Kept of a deadline for closing what was drained: at most that, and at most a fifth. */
+const LAST_WORDS = 500

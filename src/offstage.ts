@@ -15,8 +15,8 @@ import { watchStrayFailures } from './runtime/stray-failures.ts'
 import { realClock as clock, realRandom as random } from './runtime/world.ts'
 import { logLines } from './telemetry/log-lines.ts'
 
-/** For recording what was aborted, after the grace. */
-const LAST_WORDS = 1_000
+/** After the grace: for what was aborted to stop and be recorded, and for closing. */
+const LAST_WORDS = 1_500
 
 /** Puts the parts together and opens nothing that is not needed. Throws OFFSTAGE_BAD_OPTION for an option that is not valid. */
 export function createOffstage(options: OffstageOptions = {}): Offstage {
@@ -37,8 +37,10 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
   })
   logLines(channels, logger)
 
-  const start = async <I, O>(task: Task<I, O>, ...[input, startOptions]: StartArgs<NoInfer<I>>): Promise<RunHandle<O>> =>
-    engine.handle<O>(task, await engine.start({ task, input, options: startOptions }))
+  const start = async <I, O>(
+    task: Task<I, O>,
+    ...[input, startOptions]: StartArgs<NoInfer<I>>
+  ): Promise<RunHandle<O>> => engine.handle<O>(task, await engine.start({ task, input, options: startOptions }))
 
   let closed: ReturnType<Offstage['close']> | undefined
   const close: Offstage['close'] = (closeOptions) => {
@@ -57,22 +59,31 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
 
   return Object.freeze({
     start,
-    execute: async <I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O> => (await start(task, ...args)).result(),
-    startMany: async <I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], startOptions?: StartOptions): Promise<RunHandle<O>[]> =>
-      (await engine.startMany({ task, inputs, options: startOptions })).map((started) => engine.handle<O>(task, started)),
+    execute: async <I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O> =>
+      (await start(task, ...args)).result(),
+    startMany: async <I, O>(
+      task: Task<I, O>,
+      inputs: readonly NoInfer<I>[],
+      startOptions?: StartOptions,
+    ): Promise<RunHandle<O>[]> =>
+      (await engine.startMany({ task, inputs, options: startOptions })).map((started) =>
+        engine.handle<O>(task, started),
+      ),
     startSync: <I, O>(_task: Task<I, O>): RunHandle<O> => notBuilt('startSync'),
     after: (fn: AfterFunction, afterOptions?: AfterOptions): RunHandle<void> => {
       const { request, sent } = afterRequest(fn, afterOptions)
       return engine.handle<void>(request.task, engine.startDetached(request, sent))
     },
-    handle: <O>(task: Task<never, O>, id: string): RunHandle<O> => engine.handle<O>(task, { id, disposition: 'existing' }),
+    handle: <O>(task: Task<never, O>, id: string): RunHandle<O> =>
+      engine.handle<O>(task, { id, disposition: 'existing' }),
     signal: async <T>(_runId: string, _name: string, _payload?: JsonOf<T>): Promise<void> => notBuilt('signal'),
-    accept: <I, O>(request: Request, task: Task<I, O>, acceptOptions?: AcceptOptions<NoInfer<I>>): Promise<Response> => http.accept(request, task, acceptOptions),
+    accept: <I, O>(request: Request, task: Task<I, O>, acceptOptions?: AcceptOptions<NoInfer<I>>): Promise<Response> =>
+      http.accept(request, task, acceptOptions),
     fetch: http.fetch,
-    on: <E extends keyof OffstageEvents>(event: E, listener: (event: OffstageEvents[E]) => void): (() => void) => channels.on(event, listener),
+    on: <E extends keyof OffstageEvents>(event: E, listener: (event: OffstageEvents[E]) => void): (() => void) =>
+      channels.on(event, listener),
     ready,
     close,
     [Symbol.asyncDispose]: async () => void (await close()),
   })
 }
-

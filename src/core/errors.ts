@@ -1,3 +1,5 @@
+import { messageOf } from './thrown.ts'
+
 /** One entry of the catalogue. `docs/reference/errors.md` is generated from these. */
 export interface ErrorEntry {
   /** HTTP status of an answer that carries this error. */
@@ -267,8 +269,7 @@ export class RunFailedError extends OffstageError {
   readonly run: string
   readonly task: string
   constructor(run: string, task: string, cause: unknown) {
-    const detail = cause instanceof Error ? `: ${cause.message}` : '.'
-    super('OFFSTAGE_RUN_FAILED', `The run ${run} of the task "${task}" failed${detail}`, { cause })
+    super('OFFSTAGE_RUN_FAILED', `The run ${run} of the task "${task}" failed: ${messageOf(cause)}`, { cause })
     this.run = run
     this.task = task
   }

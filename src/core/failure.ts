@@ -1,6 +1,6 @@
 import { CanceledError, CATALOGUE, OffstageError, ShutdownError, TimeoutError, type ErrorCode } from './errors.ts'
-import { isObject } from './options.ts'
 import type { RunError } from './run.ts'
+import { isReadable, messageOf, safely, textOf } from './thrown.ts'
 
 const MESSAGE = 8_192
 const STACK = 32_768
@@ -8,18 +8,18 @@ const CAUSES = 5
 
 /** A thrown thing as a record, cut to size. Never throws, whatever was thrown. */
 export function toFailure(thrown: unknown, depth = 0): RunError {
-  if (!isObject(thrown)) return { name: 'Error', message: cut(String(thrown), MESSAGE) }
-  const name = textOf(thrown, 'name') || 'Error'
+  const message = cut(messageOf(thrown), MESSAGE)
+  if (!isReadable(thrown)) return { name: 'Error', message }
   const code = textOf(thrown, 'code')
   const stack = textOf(thrown, 'stack')
-  const cause = safely(() => thrown['cause'])
+  const cause = safely<unknown>(() => Reflect.get(thrown, 'cause'))
   return {
-    name: cut(name, 200),
-    message: cut(textOf(thrown, 'message') ?? safely(() => String(thrown)) ?? '', MESSAGE),
+    name: cut(textOf(thrown, 'name') || 'Error', 200),
+    message,
     ...(code ? { code: cut(code, 200) } : {}),
     ...(stack ? { stack: cut(stack, STACK) } : {}),
     ...(cause !== undefined && cause !== null && depth < CAUSES - 1 ? { cause: toFailure(cause, depth + 1) } : {}),
-    ...(safely(() => thrown['expose']) === true ? { expose: true } : {}),
+    ...(safely<unknown>(() => Reflect.get(thrown, 'expose')) === true ? { expose: true } : {}),
   }
 }
 
@@ -45,20 +45,5 @@ function revived(failure: RunError): Error {
 }
 
 const isCode = (code: string | undefined): code is ErrorCode => code !== undefined && Object.hasOwn(CATALOGUE, code)
-
-const textOf = (thrown: Record<string, unknown>, key: string): string | undefined =>
-  safely(() => {
-    const value = thrown[key]
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
-  })
-
-/** A getter of a thrown thing may throw as well: then there is nothing to tell. */
-function safely<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
-}
 
 const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)

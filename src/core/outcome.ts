@@ -2,6 +2,7 @@ import { CanceledError, FencedError, OffstageError, ShutdownError, TimeoutError 
 import { toFailure } from './failure.ts'
 import { retryAfter, type RetryPolicy } from './retry.ts'
 import type { Reason, RunError } from './run.ts'
+import { safely } from './thrown.ts'
 
 /** What an attempt came to. `R` is how a result is kept: as it is in memory, as JSON text in a store. */
 export type Outcome<R = unknown> =
@@ -53,7 +54,7 @@ function judged(thrown: unknown, aborted: unknown, trial: Trial, fraction: numbe
   if (aborted instanceof CanceledError) return canceled(toFailure(aborted))
   if (aborted instanceof ShutdownError || aborted instanceof FencedError) return released
   if (aborted instanceof TimeoutError) return again('timeout', thrown, trial, fraction)
-  const crashed = thrown instanceof OffstageError && thrown.code === 'OFFSTAGE_CRASHED'
+  const crashed = safely(() => thrown instanceof OffstageError && thrown.code === 'OFFSTAGE_CRASHED') === true
   if (crashed && trial.onCrash === 'fail') return failed('crashed', toFailure(thrown))
   return again(crashed ? 'crashed' : 'error', thrown, trial, fraction)
 }

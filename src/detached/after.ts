@@ -20,17 +20,26 @@ interface Sent {
   once(event: 'finish' | 'close', call: () => void): unknown
 }
 
-const response: Parser<Sent> = (value, at) => (isObject(value) && isFunction(value['once']) ? (value as unknown as Sent) : refuse(at, 'a ServerResponse', value)) // its one method was just looked at
+const response: Parser<Sent> = (value, at) =>
+  isObject(value) && isFunction(value['once']) ? (value as unknown as Sent) : refuse(at, 'a ServerResponse', value) // its one method was just looked at
 
 const parseAfter = shape({ name: optional(text, undefined), response: optional(response, undefined) })
 
 /** A function with no input as a start request, and when it may begin: at once, or after the response. */
-export function afterRequest(fn: AfterFunction, options: unknown): { readonly request: StartRequest; readonly sent: Promise<void> | undefined } {
+export function afterRequest(
+  fn: AfterFunction,
+  options: unknown,
+): { readonly request: StartRequest; readonly sent: Promise<void> | undefined } {
   const call = callable(fn, 'after(fn)') as AfterFunction // a function's parameters cannot be checked
   const parsed = parseAfter(options ?? {}, 'after.options')
-  const policy = policyOf(task({ name: taskName(parsed.name ?? call.name), run: (_: void, context) => call(context) })) as TaskPolicy // task() has just made it
+  const policy = policyOf(
+    task({ name: taskName(parsed.name ?? call.name), run: (_: void, context) => call(context) }),
+  ) as TaskPolicy // task() has just made it
   const startOptions = { delay: 0, at: null, priority: 0, queue: policy.queue, owner: null, tags: [] }
-  return { request: { task: policy, input: undefined, options: startOptions, parent: null }, sent: parsed.response && gone(parsed.response) }
+  return {
+    request: { task: policy, input: undefined, options: startOptions, parent: null },
+    sent: parsed.response && gone(parsed.response),
+  }
 }
 
 /** Names of functions may hold what names of tasks may not. */

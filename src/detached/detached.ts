@@ -15,6 +15,7 @@ import { createContext } from '../runtime/context.ts'
 import type { Drainable, Drained } from '../runtime/drain.ts'
 import { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
+import { Lending } from '../runtime/lending.ts'
 import { Limiter } from '../runtime/limiter.ts'
 import { perform } from '../runtime/perform.ts'
 import { Throttle } from '../runtime/throttle.ts'
@@ -30,7 +31,7 @@ export interface DetachedParts {
   readonly loop: Places
   readonly threads: Places
   /** `ctx.start` of a run in memory. */
-  startFrom(parent: RunId, lend: TaskContextLend): TaskContext['start']
+  startFrom(parent: RunId, lend: Lending['lend']): TaskContext['start']
 }
 export interface Places {
   readonly executor: Executor
@@ -39,7 +40,6 @@ export interface Places {
   /** The option that bounds it, for the sentence that says so. */
   readonly option: string
 }
-export type TaskContextLend = <T>(wait: () => Promise<T>) => Promise<T>
 
 const PROGRESS_EVERY = 250
 
@@ -64,7 +64,11 @@ export class Detached implements Runs, Starter, Drainable {
     this.#parts = parts
     this.#runs = new LiveRuns(parts.clock)
     const line = (places: Places): Line => {
-      const self: Line = { places, waiting: 0, limiter: new Limiter(places.concurrency, parts.clock, (run) => this.#perform(run, self)) }
+      const self: Line = {
+        places,
+        waiting: 0,
+        limiter: new Limiter(places.concurrency, parts.clock, (run) => this.#perform(run, self)),
+      }
       return self
     }
     this.#loop = line(parts.loop)
@@ -73,7 +77,8 @@ export class Detached implements Runs, Starter, Drainable {
 
   async start(requests: readonly StartRequest[]): Promise<readonly Started[]> {
     for (const line of [this.#loop, this.#threads])
-      if (line.waiting + requests.filter((request) => this.#lineOf(request) === line).length > line.places.capacity) throw overloaded(line.places)
+      if (line.waiting + requests.filter((request) => this.#lineOf(request) === line).length > line.places.capacity)
+        throw overloaded(line.places)
     return requests.map((request) => this.begin(request))
   }
 
@@ -179,22 +184,36 @@ export class Detached implements Runs, Starter, Drainable {
     const claim: Claim = { run: run.id, attempt: run.attempt }
     const progress = new Throttle<Parameters<LiveRun['note']>[0]>(clock, PROGRESS_EVERY, (note) => run.note(note))
     const { executor } = line.places
-    const lend: TaskContextLend = (wait) => line.limiter.lend(() => executor.lend(wait))
+    const lending = new Lending(line.limiter, executor)
     const context = createContext({
-      claim, task: task.name, ending, logger: this.#parts.logger,
+      claim,
+      task: task.name,
+      ending,
+      logger: this.#parts.logger,
       progress: (data) => !run.done && progress.push({ type: 'progress', data }),
       emit: (data) => !run.done && run.note({ type: 'output', data }),
-      start: this.#parts.startFrom(run.id, lend),
+      start: this.#parts.startFrom(run.id, (wait) => lending.lend(wait)),
     })
-    const origin = { claim, task: task.name, report: (_: unknown, error: unknown) => channels.tell('task:stray', () => ({ claim, task: task.name, error })) }
+    const origin = {
+      claim,
+      task: task.name,
+      report: (_: unknown, error: unknown) => channels.tell('task:stray', () => ({ claim, task: task.name, error })),
+    }
     const trial = { retry: task.retry, onCrash: task.onCrash, maxAttempts: task.retry.attempts, tries: run.tries }
     const call = { claim, task, input: run.request.input, context }
     const verdict = await perform({ call, trial, ending, origin, keep: (value) => value }, { executor, clock, random })
+    lending.end()
     progress.flush()
     return verdict
   }
 
   #settle(run: LiveRun, { outcome, thrown }: Verdict, line: Line): void {
+    // Asked for while the code was ending by itself: it must not be tried again.
+    if (run.cancelRequested && outcome.kind !== 'succeeded')
+      return this.#end(run, 'cancel', {
+        state: 'canceled',
+        error: thrown instanceof CanceledError ? thrown : new CanceledError(),
+      })
     switch (outcome.kind) {
       case 'succeeded':
         return this.#end(run, 'succeed', { state: 'succeeded', result: outcome.result })
@@ -236,4 +255,7 @@ export class Detached implements Runs, Starter, Drainable {
 const named = (run: LiveRun): Drained => ({ id: run.id, task: run.request.task.name, durable: false })
 
 const overloaded = ({ capacity, option }: Places): OffstageError =>
-  new OffstageError('OFFSTAGE_OVERLOADED', `${capacity.toLocaleString('en')} runs are waiting, which is all that \`${option}\` allows. Nothing was started; try again later.`)
+  new OffstageError(
+    'OFFSTAGE_OVERLOADED',
+    `${capacity.toLocaleString('en')} runs are waiting, which is all that \`${option}\` allows. Nothing was started; try again later.`,
+  )

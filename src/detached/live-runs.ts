@@ -46,11 +46,23 @@ export class LiveRun {
     this.id = id
     this.request = request
     this.createdAt = moments.createdAt
-    this.#fields = { dueAt: moments.dueAt, startedAt: null, finishedAt: null, reason: null, error: null, progress: null, cancelRequested: false }
+    this.#fields = {
+      dueAt: moments.dueAt,
+      startedAt: null,
+      finishedAt: null,
+      reason: null,
+      error: null,
+      progress: null,
+      cancelRequested: false,
+    }
   }
 
   get done(): boolean {
     return isDone(this.state)
+  }
+
+  get cancelRequested(): boolean {
+    return this.#fields.cancelRequested
   }
 
   /** A verb of the state table, with what changes by it: one event. */
@@ -65,7 +77,11 @@ export class LiveRun {
     this.#wake()
   }
 
-  note(event: { readonly type: 'progress'; readonly data: ProgressRecord } | { readonly type: 'output'; readonly data: unknown }): void {
+  note(
+    event:
+      | { readonly type: 'progress'; readonly data: ProgressRecord }
+      | { readonly type: 'output'; readonly data: unknown },
+  ): void {
     const number = ++this.#number
     this.#events.push({ number, ...event } as StoredEvent) // in memory an output is whatever the task gave
     if (event.type === 'progress') this.#fields = { ...this.#fields, progress: event.data }
@@ -81,7 +97,12 @@ export class LiveRun {
   view(after: number): View {
     // Numbers rise: the newest are at the end.
     const from = this.#events.findLastIndex((event) => event.number <= after) + 1
-    return { ...this.snapshot(), trimmed: this.#trimmed, firstOutput: this.#firstOutput, events: this.#events.slice(from) }
+    return {
+      ...this.snapshot(),
+      trimmed: this.#trimmed,
+      firstOutput: this.#firstOutput,
+      events: this.#events.slice(from),
+    }
   }
 
   /** Settles at the next change, or when the signal fires. */
@@ -101,15 +122,34 @@ export class LiveRun {
     const { task, options, parent } = this.request
     const { dueAt, startedAt, finishedAt, reason, error, progress, cancelRequested } = this.#fields
     return {
-      id: this.id, task: task.name, version: task.version, durable: false, thread: task.thread,
-      state: this.state, done: this.done, attempt: this.attempt, tries: this.tries, maxAttempts: task.retry.attempts, reason,
-      queue: options.queue, priority: options.priority,
-      createdAt: new Date(this.createdAt), dueAt: new Date(dueAt), startedAt: dateOf(startedAt), finishedAt: dateOf(finishedAt),
+      id: this.id,
+      task: task.name,
+      version: task.version,
+      durable: false,
+      thread: task.thread,
+      state: this.state,
+      done: this.done,
+      attempt: this.attempt,
+      tries: this.tries,
+      maxAttempts: task.retry.attempts,
+      reason,
+      queue: options.queue,
+      priority: options.priority,
+      createdAt: new Date(this.createdAt),
+      dueAt: new Date(dueAt),
+      startedAt: dateOf(startedAt),
+      finishedAt: dateOf(finishedAt),
       expiresAt: finishedAt === null ? null : new Date(finishedAt + REMEMBERED.ms),
-      waitingFor: null, progress,
+      waitingFor: null,
+      progress,
       ...(this.end?.state === 'succeeded' && this.end.result !== undefined ? { result: this.end.result } : {}),
       ...(error === null ? {} : { error }),
-      cancelRequested, owner: options.owner, tags: options.tags, instance: null, parent, schedule: null,
+      cancelRequested,
+      owner: options.owner,
+      tags: options.tags,
+      instance: null,
+      parent,
+      schedule: null,
     }
   }
 
@@ -160,9 +200,13 @@ export class LiveRuns {
     return [...this.#runs.values()].filter((run) => !run.done)
   }
 
-  async *watch(id: RunId, options: { readonly after?: number; readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
+  async *watch(
+    id: RunId,
+    options: { readonly after?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<RunEvent, void, undefined> {
     const run = this.find(id)
-    if (run !== undefined) yield* follow({ read: (after) => run.view(after), change: (signal) => run.change(signal) }, options)
+    if (run !== undefined)
+      yield* follow({ read: (after) => run.view(after), change: (signal) => run.change(signal) }, options)
   }
 
   #forget(): void {

@@ -10,6 +10,7 @@ import type { Channels } from '../runtime/channels.ts'
 import { createContext } from '../runtime/context.ts'
 import type { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
+import { Lending, type Place } from '../runtime/lending.ts'
 import type { Origin } from '../runtime/stray-failures.ts'
 import type { ClaimedRun, Store } from '../stores/store.ts'
 import type { Ledger } from './ledger.ts'
@@ -25,8 +26,7 @@ export interface Held {
   readonly ending: Ending
 }
 /** What an attempt may ask of whoever holds it. */
-export interface Holder {
-  lend<T>(wait: () => Promise<T>): Promise<T>
+export interface Holder extends Place {
   fence(claim: Claim): void
 }
 /** Who starts a child, and what it remembers of the children it started. */
@@ -58,7 +58,7 @@ export class Attempt implements Parent, Origin {
   readonly #parts: AttemptParts
   readonly #held: Held
   readonly #holder: Holder
-  readonly #executor: Executor
+  readonly #lending: Lending
   readonly #children = new Map<string, number>()
   #notes: Notes | undefined
   #journal: Journal | undefined
@@ -68,14 +68,15 @@ export class Attempt implements Parent, Origin {
     this.#parts = parts
     this.#held = by.held
     this.#holder = by.holder
-    this.#executor = by.executor
+    this.#lending = new Lending(by.holder, by.executor)
     this.claim = by.held.claim
     this.task = by.held.task.name
   }
 
   context(): TaskContext {
     const { ending } = this.#held
-    const begin = (): DurableContext['step'] => (this.#step ??= steps(this, { claim: this.claim, signal: ending.signal, limit: this.#limit }))
+    const begin = (): DurableContext['step'] =>
+      (this.#step ??= steps(this, { claim: this.claim, signal: ending.signal, limit: this.#limit }))
     return createContext({
       claim: this.claim,
       task: this.task,
@@ -103,7 +104,7 @@ export class Attempt implements Parent, Origin {
   }
 
   lend<T>(wait: () => Promise<T>): Promise<T> {
-    return this.#holder.lend(() => this.#executor.lend(wait))
+    return this.#lending.lend(wait)
   }
 
   report(_: Origin, error: unknown): void {
@@ -111,8 +112,9 @@ export class Attempt implements Parent, Origin {
     this.#parts.channels.tell('task:stray', () => ({ claim, task, error }))
   }
 
-  /** What was told and not written yet goes out now: before the end of the attempt. */
-  flush(): void {
+  /** The code has ended: what was told and not written yet goes out before that end. */
+  end(): void {
+    this.#lending.end()
     this.#notes?.flush()
   }
 
@@ -122,7 +124,8 @@ export class Attempt implements Parent, Origin {
 
   get #told(): Notes {
     const { ledger, clock, watch } = this.#parts
-    const written = (answer: 'done' | 'fenced'): void => (answer === 'fenced' ? this.#holder.fence(this.claim) : watch.changed(this.claim.run))
+    const written = (answer: 'done' | 'fenced'): void =>
+      answer === 'fenced' ? this.#holder.fence(this.claim) : watch.changed(this.claim.run)
     return (this.#notes ??= new Notes({ ledger, clock, claim: this.claim, limit: this.#limit, written }))
   }
 

@@ -28,11 +28,14 @@ export class Attempts {
     channels.tell('run:started', () => ({ run: runOf(run) }))
     const executor = task.thread ? threads : loop
     const attempt = new Attempt(this.#parts, { held, holder, executor })
-    const keep = (value: unknown): Text => encode(value, `The result of the task "${task.name}"`, { bytes: limits.result, depth: limits.depth })
+    const keep = (value: unknown): Text =>
+      encode(value, `The result of the task "${task.name}"`, { bytes: limits.result, depth: limits.depth })
     const trial = { retry: task.retry, onCrash: task.onCrash, maxAttempts: run.maxAttempts, tries: run.tries }
-    const call = { claim, task, input: decode(run.input), context: attempt.context(), journal: attempt }
+    const input = inputOf(run)
+    if ('threw' in input) return { outcome: failed('error', toFailure(input.threw)), thrown: input.threw }
+    const call = { claim, task, input: input.value, context: attempt.context(), journal: attempt }
     const verdict = await perform({ call, trial, ending, origin: attempt, keep }, { executor, clock, random })
-    attempt.flush()
+    attempt.end()
     return verdict
   }
 
@@ -50,7 +53,10 @@ export class Attempts {
       return undefined
     }
     watch.changed(claim.run, endOf(answer, outcome, thrown))
-    this.#tell(answer.state, outcome.kind, () => ({ run: runOf({ ...run, ...after(run, answer, outcome) }), error: thrown }))
+    this.#tell(answer.state, outcome.kind, () => ({
+      run: runOf({ ...run, ...after(run, answer, outcome) }),
+      error: thrown,
+    }))
     return outcome.kind === 'retry' && answer.state === 'waiting' ? outcome.after : undefined
   }
 
@@ -66,7 +72,9 @@ export class Attempts {
   /** A reply was lost and the write was repeated: the run reads as ended by this very attempt. */
   async #endedBy(claim: Claim, outcome: Outcome<Text>): Promise<boolean> {
     const record = await this.#parts.store.read({ kind: 'find', run: claim.run }).catch(() => undefined)
-    return record !== undefined && record.attempt === claim.attempt && isDone(record.state) && record.state === outcome.kind
+    return (
+      record !== undefined && record.attempt === claim.attempt && isDone(record.state) && record.state === outcome.kind
+    )
   }
 
   #tell(state: State, came: Outcome['kind'], told: () => { readonly run: Run; readonly error: unknown }): void {
@@ -78,18 +86,37 @@ export class Attempts {
   }
 }
 
+/** A row that was damaged is a failure of its run alone; no other try would read it better. */
+function inputOf({ id, input }: ClaimedRun): { readonly value: unknown } | { readonly threw: Error } {
+  try {
+    return { value: decode(input) }
+  } catch (cause) {
+    return {
+      threw: new OffstageError('OFFSTAGE_STORE_CORRUPT', `The stored input of the run ${id} is not JSON.`, { cause }),
+    }
+  }
+}
+
 /** How the run ended for those who wait for it here; undefined: it waits again. */
 function endOf({ state }: Settled, outcome: Outcome<Text>, thrown: unknown): RunEnd | undefined {
   if (state === 'succeeded' && outcome.kind === 'succeeded') return { state, result: decode(outcome.result) }
   if (state === 'failed' && outcome.kind === 'failed') return { state, reason: outcome.reason, error: thrown }
-  return state === 'canceled' ? { state, error: thrown instanceof CanceledError ? thrown : new CanceledError() } : undefined
+  return state === 'canceled'
+    ? { state, error: thrown instanceof CanceledError ? thrown : new CanceledError() }
+    : undefined
 }
 
 /** The record as the store has it now, without asking for it. */
 function after(run: ClaimedRun, { state, at, number }: Settled, outcome: Outcome<Text>): Partial<ClaimedRun> {
-  const failure = outcome.kind === 'failed' || outcome.kind === 'retry' ? { reason: state === 'failed' ? outcome.reason : null, error: outcome.error } : {}
+  const failure =
+    outcome.kind === 'failed' || outcome.kind === 'retry'
+      ? { reason: state === 'failed' ? outcome.reason : null, error: outcome.error }
+      : {}
   return {
-    state, number, instance: null, crashes: 0,
+    state,
+    number,
+    instance: null,
+    crashes: 0,
     ...(isDone(state) ? { finishedAt: at } : { dueAt: at }),
     ...(outcome.kind === 'succeeded' ? { result: outcome.result } : failure),
     ...(state === 'canceled' ? { reason: 'canceled' } : {}),

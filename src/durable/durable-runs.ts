@@ -71,7 +71,10 @@ export class DurableRuns implements Runs, Starter, Drainable {
     }
   }
 
-  private constructor(parts: DurableParts, opened: { readonly liveness: Liveness; readonly ledger: Ledger; readonly presence: Presence }) {
+  private constructor(
+    parts: DurableParts,
+    opened: { readonly liveness: Liveness; readonly ledger: Ledger; readonly presence: Presence },
+  ) {
     const { store, clock, channels } = parts
     const { ledger, presence, liveness } = opened
     const instance = (): string => presence.id
@@ -84,14 +87,19 @@ export class DurableRuns implements Runs, Starter, Drainable {
     this.#submit = { ledger, worker: this.#worker, instance }
     const rescue = new Rescue({ store, ledger, liveness, channels, me: instance, rescued: () => this.#worker.wake() })
     const failed = (error: unknown): void => channels.tell('store:unavailable', () => ({ error }))
-    this.#rounds = parts.concurrency === 0 ? [] : [rescue, this.#worker].map((role) => new Rounds(role, { clock, every: ROUND, failed }))
+    this.#rounds =
+      parts.concurrency === 0
+        ? []
+        : [rescue, this.#worker].map((role) => new Rounds(role, { clock, every: ROUND, failed }))
   }
 
   /** Answers after the commit, which all of them share; one that cannot be kept keeps all from being started. */
   async start(requests: readonly StartRequest[]): Promise<readonly Started[]> {
     if (this.#closed) throw new ShutdownError()
     const { limits, random } = this.#parts
-    const runs = requests.map((request) => newRun(random.runId(), request, { bytes: limits.input, depth: limits.depth }))
+    const runs = requests.map((request) =>
+      newRun(random.runId(), request, { bytes: limits.input, depth: limits.depth }),
+    )
     const started = await Promise.all(runs.map((run) => submit(this.#submit, run)))
     for (const { id } of started) this.#watch.started(id)
     return started
@@ -100,7 +108,9 @@ export class DurableRuns implements Runs, Starter, Drainable {
   /** From a run: once, however often its attempt is repeated. */
   async startChild(request: StartRequest, parent: Parent): Promise<Started> {
     const { name } = request.task
-    const { id, remembered } = await childId(parent, { task: name, nth: parent.nth(name) }, () => this.#parts.random.runId())
+    const { id, remembered } = await childId(parent, { task: name, nth: parent.nth(name) }, () =>
+      this.#parts.random.runId(),
+    )
     const run = newRun(id, request, { bytes: this.#parts.limits.input, depth: this.#parts.limits.depth })
     const [started] = await Promise.all([submit(this.#submit, run, parent.claim), remembered])
     return started
@@ -112,7 +122,9 @@ export class DurableRuns implements Runs, Starter, Drainable {
   }
 
   async cancel(id: RunId, reason?: string): Promise<Cancellation | undefined> {
-    const record = accepted<'control'>(await this.#ledger.add({ kind: 'control', run: id, verb: 'cancel', reason: reason ?? null }))
+    const record = accepted<'control'>(
+      await this.#ledger.add({ kind: 'control', run: id, verb: 'cancel', reason: reason ?? null }),
+    )
     if (record === 'unknown') return undefined
     this.#worker.cancel(id, reason)
     this.#watch.changed(id)
@@ -126,10 +138,6 @@ export class DurableRuns implements Runs, Starter, Drainable {
 
   watch(id: RunId, options?: { readonly after?: number; readonly signal?: AbortSignal }): AsyncIterable<RunEvent> {
     return this.#watch.follow(id, options)
-  }
-
-  lend<T>(wait: () => Promise<T>): Promise<T> {
-    return this.#worker.lend(wait)
   }
 
   async idle(): Promise<void> {

@@ -43,7 +43,8 @@ export class Ledger {
   }
 }
 
-export const isRefused = (answer: Answer): answer is Refused => typeof answer === 'object' && answer !== null && 'refused' in answer
+export const isRefused = (answer: Answer): answer is Refused =>
+  typeof answer === 'object' && answer !== null && 'refused' in answer
 
 /** The answer, or what the store refused as an error. */
 export function accepted<K extends Kind>(answer: AnswerOf<K>): Exclude<AnswerOf<K>, Refused> {

@@ -24,14 +24,20 @@ export class Presence {
   async join(): Promise<void> {
     this.#liveness.end()
     this.#id = this.#random.instanceId()
-    accepted<'presence'>(await this.#ledger.add({ kind: 'presence', instance: this.#liveness.begin(this.#id), change: 'joins' }))
+    accepted<'presence'>(
+      await this.#ledger.add({ kind: 'presence', instance: this.#liveness.begin(this.#id), change: 'joins' }),
+    )
   }
 
   /** The proof of life goes last: until then nobody may take this instance for dead. */
   async leave(): Promise<void> {
     const { id } = this
     try {
-      await this.#ledger.add({ kind: 'presence', instance: { id, pid: 0, boot: '', began: '', pidNamespace: '' }, change: 'leaves' })
+      await this.#ledger.add({
+        kind: 'presence',
+        instance: { id, pid: 0, boot: '', began: '', pidNamespace: '' },
+        change: 'leaves',
+      })
     } finally {
       this.#liveness.end()
     }

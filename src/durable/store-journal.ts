@@ -5,7 +5,12 @@ import type { Store } from '../stores/store.ts'
 import { accepted, type Ledger } from './ledger.ts'
 
 /** What a run remembers, over the store. A first attempt remembers nothing and asks nothing; a later one asks once. */
-export function storeJournal(parts: { readonly store: Store; readonly ledger: Ledger; readonly claim: Claim; readonly fenced: () => void }): Journal {
+export function storeJournal(parts: {
+  readonly store: Store
+  readonly ledger: Ledger
+  readonly claim: Claim
+  readonly fenced: () => void
+}): Journal {
   const { store, ledger, claim, fenced } = parts
   const remembered = async (): Promise<ReadonlyMap<string, string | null>> => {
     const steps = claim.attempt === 1 ? [] : await store.read({ kind: 'steps', run: claim.run })

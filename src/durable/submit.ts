@@ -16,7 +16,12 @@ export interface SubmitParts {
 export async function submit({ ledger, worker, instance }: SubmitParts, run: NewRun, by?: Claim): Promise<Started> {
   const reserved = worker.reserve(run)
   try {
-    const write = { kind: 'insert', run, ...(reserved ? { claimFor: instance() } : {}), ...(by === undefined ? {} : { by }) } as const
+    const write = {
+      kind: 'insert',
+      run,
+      ...(reserved ? { claimFor: instance() } : {}),
+      ...(by === undefined ? {} : { by }),
+    } as const
     const answer = accepted<'insert'>(await ledger.add(write))
     if (answer === 'fenced') throw new FencedError(by === undefined ? run.id : claimText(by))
     worker.inserted(run, answer)
@@ -29,11 +34,20 @@ export async function submit({ ledger, worker, instance }: SubmitParts, run: New
 /** The input is checked and written down here: what cannot be kept is refused before anything is written. */
 export function newRun(id: RunId, { task, input, options, parent }: StartRequest, limit: PayloadLimit): NewRun {
   return {
-    id, task: task.name, version: task.version, thread: task.thread,
-    queue: options.queue, priority: options.priority,
+    id,
+    task: task.name,
+    version: task.version,
+    thread: task.thread,
+    queue: options.queue,
+    priority: options.priority,
     input: encode(input, `The input of the task "${task.name}"`, limit),
-    delay: options.delay, at: options.at,
-    maxAttempts: task.retry.attempts, timeout: task.timeout, onCrash: task.onCrash,
-    owner: options.owner, tags: options.tags, parent,
+    delay: options.delay,
+    at: options.at,
+    maxAttempts: task.retry.attempts,
+    timeout: task.timeout,
+    onCrash: task.onCrash,
+    owner: options.owner,
+    tags: options.tags,
+    parent,
   }
 }

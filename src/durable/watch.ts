@@ -1,5 +1,6 @@
 import type { RunId } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
+import { ShutdownError } from '../core/errors.ts'
 import type { RunEvent } from '../core/run-events.ts'
 import type { RunEnd } from '../core/runs.ts'
 import { follow, type View } from '../runtime/follow.ts'
@@ -26,6 +27,7 @@ export class Watch {
   #earlier = new Set<Wake>()
   #later = new Set<Wake>()
   #timer: Disposable | undefined
+  readonly #over = new AbortController()
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
@@ -43,20 +45,29 @@ export class Watch {
     if (waiting !== undefined) for (const wake of [...waiting]) wake(end)
   }
 
-  follow(run: RunId, options: { readonly after?: number; readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
+  follow(
+    run: RunId,
+    options: { readonly after?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<RunEvent, void, undefined> {
     const read = async (after: number): Promise<View | undefined> => {
       const found = await this.#store.read({ kind: 'events', run, after })
       if (found === undefined) return undefined
       const { record, events, firstOutput } = found
       return { run: runOf(record), number: record.number, trimmed: record.trimmed, firstOutput, events }
     }
-    return follow({ read, change: async (signal) => void (await this.#change(run, signal)) }, options)
+    const signal =
+      options.signal === undefined ? this.#over.signal : AbortSignal.any([options.signal, this.#over.signal])
+    return follow({ read, change: async (freed) => void (await this.#change(run, freed)) }, { ...options, signal })
   }
 
   /** `held`: this instance performs the run, so that its end is told here and needs no look at the store. */
   async ended(run: RunId, held: () => boolean, signal?: AbortSignal): Promise<RunEnd | undefined> {
     for (let first = true; ; first = false) {
       signal?.throwIfAborted()
+      if (this.#over.signal.aborted)
+        throw new ShutdownError(
+          `This instance is shutting down. The run ${run} goes on, here after a restart or elsewhere.`,
+        )
       const change = this.#change(run, signal)
       if (!held() && !(first && this.#expected.has(run))) {
         const record = await this.#store.read({ kind: 'find', run })
@@ -69,9 +80,11 @@ export class Watch {
     }
   }
 
-  /** Nobody is woken any more by time. */
+  /** Whoever waits is told that this instance ends; the runs go on elsewhere. */
   close(): void {
+    this.#over.abort()
     this.#timer?.[Symbol.dispose]()
+    for (const wake of [...this.#earlier, ...this.#later]) wake()
   }
 
   /** Settles at the next change told here, after a while, or when the signal fires. */

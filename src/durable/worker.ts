@@ -1,6 +1,7 @@
 import { claimText, type Claim, type InstanceId, type RunId } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
 import { CanceledError, FencedError, ShutdownError } from '../core/errors.ts'
+import { released, type Verdict } from '../core/outcome.ts'
 import type { Channels } from '../runtime/channels.ts'
 import type { Drainable, Drained } from '../runtime/drain.ts'
 import { Ending } from '../runtime/ending.ts'
@@ -50,11 +51,13 @@ export class Worker implements Role, Drainable, Holder {
   #stopped = false
   #storeDown = false
   #alarm: { readonly at: number; readonly timer: Disposable } | undefined
-  readonly #emptied = new Set<() => void>()
+  readonly #quieter = new Set<() => void>()
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
-    this.#can = parts.registry.all.filter((task) => task.durable).map(({ name, version, thread }) => ({ task: name, version, thread }))
+    this.#can = parts.registry.all
+      .filter((task) => task.durable)
+      .map(({ name, version, thread }) => ({ task: name, version, thread }))
     this.#stopped = parts.concurrency === 0
   }
 
@@ -79,7 +82,8 @@ export class Worker implements Role, Drainable, Holder {
   reserve({ task, priority, thread, delay, at }: NewRun): boolean {
     const places = this.#places()
     const behind = this.#left !== null && this.#left >= priority
-    if (this.#stopped || behind || delay > 0 || at !== null || places.all <= 0 || (thread && places.threads <= 0)) return false
+    if (this.#stopped || behind || delay > 0 || at !== null || places.all <= 0 || (thread && places.threads <= 0))
+      return false
     if (this.#parts.registry.get(task) === undefined) return false
     this.#taken++
     if (thread) this.#threadsComing++
@@ -90,14 +94,30 @@ export class Worker implements Role, Drainable, Holder {
     this.#taken--
     if (thread) this.#threadsComing--
     this.#placeFreed()
+    this.#tellQuiet()
   }
 
   /** A run was committed: it is born claimed and begins here, or waits. */
   inserted(run: NewRun, { claimed, createdAt, dueAt }: Inserted): void {
     if (claimed) {
       this.#begin({
-        ...run, state: 'running', attempt: 1, tries: 1, crashes: 0, reason: null, createdAt, dueAt, startedAt: createdAt, finishedAt: null,
-        progress: null, result: null, error: null, cancelRequested: false, instance: this.#parts.instance(), number: 2, trimmed: 0,
+        ...run,
+        state: 'running',
+        attempt: 1,
+        tries: 1,
+        crashes: 0,
+        reason: null,
+        createdAt,
+        dueAt,
+        startedAt: createdAt,
+        finishedAt: null,
+        progress: null,
+        result: null,
+        error: null,
+        cancelRequested: false,
+        instance: this.#parts.instance(),
+        number: 2,
+        trimmed: 0,
       })
     } else if (dueAt > createdAt) this.#askIn(dueAt - createdAt)
     else this.wake(run.priority)
@@ -110,21 +130,20 @@ export class Worker implements Role, Drainable, Holder {
     this.#ask()
   }
 
-  /** While a run awaits a child's result, its place is free for others. */
-  async lend<T>(wait: () => Promise<T>): Promise<T> {
+  leave(): void {
     this.#taken--
     this.#placeFreed()
-    try {
-      return await wait()
-    } finally {
-      this.#taken++
-    }
   }
 
+  enter(): void {
+    this.#taken++
+  }
+
+  /** What is under way ends, and what a reply still brings is given back: nothing begins any more. */
   async idle(): Promise<void> {
     this.#stopped = true
     this.#alarm?.timer[Symbol.dispose]()
-    while (this.#held.size > 0) await new Promise<void>((resolve) => this.#emptied.add(resolve))
+    while (!this.#isQuiet()) await new Promise<void>((resolve) => this.#quieter.add(resolve))
   }
 
   abandon(): readonly Drained[] {
@@ -158,7 +177,9 @@ export class Worker implements Role, Drainable, Holder {
   async #claim(places: Places): Promise<void> {
     const { ledger, instance, reborn, channels } = this.#parts
     try {
-      const answer = accepted<'claim'>(await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }))
+      const answer = accepted<'claim'>(
+        await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }),
+      )
       this.#storeAnswers()
       if (answer === 'dead') await this.#fenceAll(reborn)
       else this.#take(answer)
@@ -168,6 +189,7 @@ export class Worker implements Role, Drainable, Holder {
       this.#storeDown = true
     }
     this.#asking = false
+    this.#tellQuiet()
     if (this.#woken || (this.#freed && this.#left !== null)) this.#ask()
   }
 
@@ -209,9 +231,12 @@ export class Worker implements Role, Drainable, Holder {
   /** In a later turn than the answer that brought it. */
   #begin(run: ClaimedRun): void {
     const task = this.#parts.registry.get(run.task)
-    if (task === undefined) throw new TypeError(`The store gave the run ${run.id} of the task "${run.task}", which was not asked for.`)
+    if (task === undefined)
+      throw new TypeError(`The store gave the run ${run.id} of the task "${run.task}", which was not asked for.`)
     const held: Held = { run, task, claim: { run: run.id, attempt: run.attempt }, ending: new Ending() }
     this.#held.set(run.id, held)
+    // Its claim was under way when this instance began to stop: it did not begin, so it is no try.
+    if (this.#stopped) return void this.#record(held, { outcome: released, thrown: undefined })
     this.#taken++
     if (run.thread) this.#threadsComing++
     if (this.#next.push(held) === 1) this.#parts.clock.nextTurn(() => this.#performNext())
@@ -227,15 +252,34 @@ export class Worker implements Role, Drainable, Holder {
     const { attempts } = this.#parts
     const ended = attempts.perform(held, this)
     if (held.run.thread) this.#threadsComing-- // the pool counts it from here
-    const recorded = attempts.record(held, await ended)
+    const verdict = await ended
+    const recorded = this.#record(held, verdict)
     // The next claim is asked for in the turn that records the end: both share a commit.
     this.#taken--
     this.#placeFreed()
-    const again = await recorded
-    if (again !== undefined) this.#askIn(again)
+    await recorded
+  }
+
+  async #record(held: Held, verdict: Verdict<string | null>): Promise<void> {
+    const { attempts, channels } = this.#parts
+    try {
+      const again = await attempts.record(held, verdict)
+      if (again !== undefined) this.#askIn(again)
+    } catch (error) {
+      // Closed before the store answered, or refused twice: the run is taken back once this instance is gone.
+      channels.tell('store:unavailable', () => ({ error }))
+    }
     this.#held.delete(held.claim.run)
-    if (this.#held.size > 0) return
-    for (const resolve of this.#emptied) resolve()
-    this.#emptied.clear()
+    this.#tellQuiet()
+  }
+
+  #isQuiet(): boolean {
+    return this.#held.size === 0 && this.#taken === 0 && !this.#asking
+  }
+
+  #tellQuiet(): void {
+    if (!this.#stopped || !this.#isQuiet()) return
+    for (const resolve of this.#quieter) resolve()
+    this.#quieter.clear()
   }
 }

@@ -32,7 +32,7 @@ const settings = shape(
     authorize: optional((value, at) => callable(value, at) as Authorize, undefined), // a function's type cannot be checked; its answer is
     owner: optional((value, at) => callable(value, at) as NonNullable<HttpOptions['owner']>, undefined), // the same
     public: optional(boolean, false),
-    origins: optional(origins, []),
+    origins: (value, at) => origins(value ?? [], at),
     limits: (value, at) => limits(value ?? {}, at),
   },
   ['limit'],

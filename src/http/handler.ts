@@ -54,10 +54,8 @@ async function routed(surface: Surface, request: Request): Promise<Reply | Respo
   return crossSite(surface.settings, request) ?? (await enter(surface, request, { route, id }))
 }
 
-const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-
-async function enter(surface: Surface, request: Request, { route, id }: { readonly route: Route; readonly id: RunId }): Promise<Reply | Response> {
-  const found = ID.test(id) ? await surface.runs.get(id) : undefined
+async function enter(surface: Surface, request: Request, { route, id }: { readonly route: Route; readonly id: RunId | undefined }): Promise<Reply | Response> {
+  const found = id === undefined ? undefined : await surface.runs.get(id)
   const admitted = await admit(surface, request, { route, found })
   if (admitted instanceof Response) return admitted
   if (found === undefined || admitted === 'unseen') return runNotFound(id, surface.clock.now())

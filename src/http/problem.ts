@@ -74,11 +74,11 @@ const located = ({ path, message }: InputIssue): { readonly pointer: string; rea
 })
 
 /**
- * The one answer for a run that never was, is gone, or is somebody else's. Whether it may have been let go is computed from the time in
+ * The one answer for a run that never was, is gone, or is somebody else's; undefined: no id at all. Whether it may have been let go is computed from the time in
  * the id alone, so it tells nothing.
  */
-export function runNotFound(id: RunId, now: number): Reply {
-  const createdAt = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+export function runNotFound(id: RunId | undefined, now: number): Reply {
+  const createdAt = id === undefined ? now : Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
   return now - createdAt > SHORTEST_RETENTION
     ? coded('OFFSTAGE_RUN_NOT_FOUND', 'Runs of that age are no longer kept.', { status: 410 })
     : coded('OFFSTAGE_RUN_NOT_FOUND', 'There is no run with this id, or it is not yours.')

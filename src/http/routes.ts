@@ -27,12 +27,13 @@ export const ROUTES: readonly Route[] = [
   { method: 'POST', path: '/{id}/cancel', action: 'cancel', right: 'act', link: 'cancel', verb: 'cancel', answer: cancelRun },
 ]
 
-/** The routes of one path, and the id in it; none where the path is not exactly one of ours. */
-export function routesAt(basePath: string, pathname: string): { readonly routes: readonly Route[]; readonly id: RunId } {
-  if (!pathname.startsWith(`${basePath}/`)) return { routes: [], id: '' }
-  const [id = '', ...rest] = pathname.slice(basePath.length + 1).split('/')
+const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+/** The routes of one path, none where it is not exactly one of ours; and the id in it, undefined where what stands there is none. */
+export function routesAt(basePath: string, pathname: string): { readonly routes: readonly Route[]; readonly id: RunId | undefined } {
+  const [id, ...rest] = pathname.startsWith(`${basePath}/`) ? pathname.slice(basePath.length + 1).split('/') : []
   const path = ['/{id}', ...rest].join('/')
-  return { routes: id === '' ? [] : ROUTES.filter((route) => route.path === path), id }
+  return { routes: id ? ROUTES.filter((route) => route.path === path) : [], id: id !== undefined && ID.test(id) ? id : undefined }
 }
 
 /** What may be asked at a path: OPTIONS always, HEAD where GET is. */

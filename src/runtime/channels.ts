@@ -1,5 +1,6 @@
 import type { Claim, InstanceId } from '../core/claim.ts'
 import type { Run } from '../core/run.ts'
+import { safely } from '../core/thrown.ts'
 
 /** What happens, by name. */
 export interface OffstageEvents {
@@ -46,7 +47,7 @@ export class Channels {
       try {
         listener(told as never) // `on` put it under this very event
       } catch (error) {
-        this.#broken(error)
+        safely(() => this.#broken(error)) // a logger that throws as well must not stop what told it
       }
     }
   }

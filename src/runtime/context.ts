@@ -25,7 +25,8 @@ export function createContext(parts: ContextParts): DurableContext {
   const durableOnly = (what: string) => async (): Promise<never> => {
     throw new OffstageError('OFFSTAGE_NOT_DURABLE', `\`ctx.${what}\` needs \`durable: true\` on the task "${task}".`)
   }
-  const unbuilt = (what: string) => (parts.step === undefined ? durableOnly(what) : async (): Promise<never> => notBuilt(`ctx.${what}`))
+  const unbuilt = (what: string) =>
+    parts.step === undefined ? durableOnly(what) : async (): Promise<never> => notBuilt(`ctx.${what}`)
   return Object.freeze({
     id: claim.run,
     attempt: claim.attempt,
@@ -48,9 +49,12 @@ export function createContext(parts: ContextParts): DurableContext {
 /** A fraction is cut to 0–1: sums of floats overshoot by a hair. */
 export function progressRecord(p: number | Progress): ProgressRecord {
   if (typeof p === 'number' && !Number.isNaN(p)) return { fraction: Math.min(1, Math.max(0, p)) }
-  if (typeof p !== 'object' || p === null || !Number.isFinite(p.done)) refuse('ctx.progress(…)', 'a fraction from 0 to 1, or { done, total?, message? }', p)
+  if (typeof p !== 'object' || p === null || !Number.isFinite(p.done))
+    refuse('ctx.progress(…)', 'a fraction from 0 to 1, or { done, total?, message? }', p)
   const { done, total, message } = p
-  if (total !== undefined && !(Number.isFinite(total) && total >= 0)) refuse('ctx.progress(…).total', 'a number from 0 up', total)
-  const fraction = total === undefined ? {} : { fraction: total === 0 ? 1 : Math.min(1, Math.max(0, done / total)), total }
+  if (total !== undefined && !(Number.isFinite(total) && total >= 0))
+    refuse('ctx.progress(…).total', 'a number from 0 up', total)
+  const fraction =
+    total === undefined ? {} : { fraction: total === 0 ? 1 : Math.min(1, Math.max(0, done / total)), total }
   return { done, ...fraction, ...(message === undefined ? {} : { message: String(message) }) }
 }

@@ -1,9 +1,13 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
 /**
  * How an attempt is told to stop. Its AbortSignal is made when somebody looks at it: most code never does, and a signal with its
  * listener costs more than all else that is made for an attempt.
  */
 export class Ending {
   #controller: AbortController | undefined
+  /** The context of the code that looked: its listeners are called there, and what they throw is the run's, not the canceler's. */
+  #inside: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined
   #ended: { readonly reason: Error } | undefined
   #listener: (() => void) | undefined
 
@@ -15,6 +19,7 @@ export class Ending {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
+      this.#inside = AsyncLocalStorage.snapshot()
       if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason)
     }
     return this.#controller.signal
@@ -24,7 +29,7 @@ export class Ending {
   abort(reason: Error): void {
     if (this.#ended !== undefined) return
     this.#ended = { reason }
-    this.#controller?.abort(reason)
+    this.#inside?.(() => this.#controller?.abort(reason))
     this.#listener?.()
   }
 

@@ -1,5 +1,6 @@
 import type { Claim } from '../core/claim.ts'
 import type { TaskContext, TaskPolicy } from '../core/task.ts'
+import type { Place } from './lending.ts'
 
 /** One attempt's code, and what it is given. */
 export interface Call {
@@ -21,13 +22,11 @@ export interface Journal {
 }
 
 /** SEAM. Where the code of one attempt runs. It never decides what the attempt came to. */
-export interface Executor {
+export interface Executor extends Place {
   /** Places not taken now. */
   readonly free: number
   /** What the code returned; rejects with what it threw, or with OFFSTAGE_CRASHED where the thread it ran on died. */
   run(call: Call): Promise<unknown>
-  /** While a run awaits a child's result its place counts as free: parents cannot starve their children. */
-  lend<T>(wait: () => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -35,7 +34,8 @@ export interface Executor {
 export const eventLoop: Executor = {
   free: Number.POSITIVE_INFINITY,
   run: async ({ task, input, context }) => await task.run(input, context),
-  lend: (wait) => wait(),
+  leave: () => {},
+  enter: () => {},
   close: async () => {},
 }
 
@@ -54,7 +54,9 @@ export function lazily(free: number, open: () => Promise<Executor>): Executor {
       return executor?.free ?? Math.max(0, free - early)
     },
     run: async (call) => await (executor ?? (await ready())).run(call),
-    lend: (wait) => (executor === undefined ? wait() : executor.lend(wait)),
+    // A run that has a place to leave has opened it.
+    leave: () => executor?.leave(),
+    enter: () => executor?.enter(),
     close: async () => await (await opened)?.close(),
   }
 }

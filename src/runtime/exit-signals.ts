@@ -13,7 +13,8 @@ export function drainAtExit(drain: () => Promise<unknown>): Disposable {
   return {
     [Symbol.dispose]() {
       // While a drain is under way the handler stays: the second signal must find it.
-      if (drains.delete(drain) && drains.size === 0 && !draining) for (const signal of SIGNALS) process.off(signal, drainAll)
+      if (drains.delete(drain) && drains.size === 0 && !draining)
+        for (const signal of SIGNALS) process.off(signal, drainAll)
     },
   }
 }

@@ -23,7 +23,10 @@ export interface Source {
  * A run's events: a snapshot at the position the reader is at, the kept events after it, live ones, then `done`. Every change is
  * listened for before the state is read, so nothing falls between the two.
  */
-export async function* follow(source: Source, options: { readonly after?: number; readonly signal?: AbortSignal }): AsyncGenerator<RunEvent, void, undefined> {
+export async function* follow(
+  source: Source,
+  options: { readonly after?: number; readonly signal?: AbortSignal },
+): AsyncGenerator<RunEvent, void, undefined> {
   const over = new AbortController()
   const signal = options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal])
   try {
@@ -60,4 +63,5 @@ function* eventsOf(view: View, position: number, told: Run): Generator<RunEvent,
   else if (differs(view.run, told)) yield { number: view.number, type: 'run', data: view.run }
 }
 
-const differs = (a: Run, b: Run): boolean => a.state !== b.state || a.attempt !== b.attempt || a.cancelRequested !== b.cancelRequested
+const differs = (a: Run, b: Run): boolean =>
+  a.state !== b.state || a.attempt !== b.attempt || a.cancelRequested !== b.cancelRequested

@@ -26,17 +26,28 @@ export function createHandle<O>(parts: HandleParts): RunHandle<O> {
     task,
     disposition,
     status,
-    result: async (options?: { timeout?: number | string; signal?: AbortSignal }) => resultOf(await lend(() => ended(parts, options)), id, task) as O,
+    result: async (options?: { timeout?: number | string; signal?: AbortSignal }) =>
+      resultOf(await lend(() => ended(parts, options)), id, task) as O,
     cancel: async (reason?: string) => (await runs.cancel(id, reason)) ?? notFound(id),
-    events: (options?: { after?: number; signal?: AbortSignal }) => runs.watch(id, options) as AsyncIterable<RunEvent<O>>,
+    events: (options?: { after?: number; signal?: AbortSignal }) =>
+      runs.watch(id, options) as AsyncIterable<RunEvent<O>>,
   })
 }
 
-async function ended({ runs, started: { id }, clock }: HandleParts, options: { timeout?: number | string; signal?: AbortSignal } = {}): Promise<RunEnd> {
+async function ended(
+  { runs, started: { id }, clock }: HandleParts,
+  options: { timeout?: number | string; signal?: AbortSignal } = {},
+): Promise<RunEnd> {
   const ms = options.timeout === undefined ? undefined : milliseconds(options.timeout, 'result.timeout')
   const late = new AbortController()
-  using _limit = ms === undefined ? undefined : timeoutIn(clock, ms, () => late.abort(new TimeoutError(`result() waited ${ms} ms. The run ${id} goes on.`)))
-  const signals = [...(options.signal === undefined ? [] : [options.signal]), ...(ms === undefined ? [] : [late.signal])]
+  using _limit =
+    ms === undefined
+      ? undefined
+      : timeoutIn(clock, ms, () => late.abort(new TimeoutError(`result() waited ${ms} ms. The run ${id} goes on.`)))
+  const signals = [
+    ...(options.signal === undefined ? [] : [options.signal]),
+    ...(ms === undefined ? [] : [late.signal]),
+  ]
   return (await runs.ended(id, signals.length === 0 ? undefined : AbortSignal.any(signals))) ?? notFound(id)
 }
 
@@ -46,5 +57,8 @@ function resultOf(end: RunEnd, id: string, task: string): unknown {
 }
 
 export function notFound(id: string): never {
-  throw new OffstageError('OFFSTAGE_RUN_NOT_FOUND', `No run has the id "${id}" here. Ended runs are kept for a while only, and runs in memory live in the process that started them.`)
+  throw new OffstageError(
+    'OFFSTAGE_RUN_NOT_FOUND',
+    `No run has the id "${id}" here. Ended runs are kept for a while only, and runs in memory live in the process that started them.`,
+  )
 }

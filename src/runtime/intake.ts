@@ -7,9 +7,11 @@ import { validated } from '../core/schema.ts'
 import { policyOf, priority, type TaskPolicy } from '../core/task.ts'
 import type { Registry } from './registry.ts'
 
-const moment: Parser<number> = (value, at) => (value instanceof Date && !Number.isNaN(value.getTime()) ? value.getTime() : refuse(at, 'a valid Date', value))
+const moment: Parser<number> = (value, at) =>
+  value instanceof Date && !Number.isNaN(value.getTime()) ? value.getTime() : refuse(at, 'a valid Date', value)
 
-const signal: Parser<AbortSignal> = (value, at) => (value instanceof AbortSignal ? value : refuse(at, 'an AbortSignal', value))
+const signal: Parser<AbortSignal> = (value, at) =>
+  value instanceof AbortSignal ? value : refuse(at, 'an AbortSignal', value)
 
 const parseOptions = shape(
   {
@@ -28,7 +30,12 @@ const parseOptions = shape(
 const NOTHING = parseOptions({}, 'start.options')
 
 /** What was given to `start`, checked at the door: the task known, the options parsed, the input as its schema answered. */
-export async function takeIn(given: { readonly task: unknown; readonly input: unknown; readonly options: unknown; readonly parent: RunId | null }): Promise<StartRequest> {
+export async function takeIn(given: {
+  readonly task: unknown
+  readonly input: unknown
+  readonly options: unknown
+  readonly parent: RunId | null
+}): Promise<StartRequest> {
   const task = policyOf(given.task) ?? refuse('start(task)', 'a task, as task() returns it', given.task)
   const options = given.options === undefined ? NOTHING : parseOptions(given.options, 'start.options')
   options.signal?.throwIfAborted()
@@ -37,7 +44,10 @@ export async function takeIn(given: { readonly task: unknown; readonly input: un
   return { task, input, options: withDefaults(options, task), parent: given.parent }
 }
 
-const withDefaults = ({ delay, at, owner, tags, priority: ranked, queue }: ReturnType<typeof parseOptions>, task: TaskPolicy): ParsedStartOptions => ({
+const withDefaults = (
+  { delay, at, owner, tags, priority: ranked, queue }: ReturnType<typeof parseOptions>,
+  task: TaskPolicy,
+): ParsedStartOptions => ({
   delay,
   at,
   owner,
@@ -50,9 +60,15 @@ const withDefaults = ({ delay, at, owner, tags, priority: ranked, queue }: Retur
 export function mustBeKnown(task: TaskPolicy, registry: Registry): void {
   if (!task.durable && !task.thread) return
   if (registry.get(task.name) === undefined)
-    throw new OffstageError('OFFSTAGE_UNKNOWN_TASK', `The task "${task.name}" is ${task.durable ? 'durable' : 'performed on a thread'} and not among the \`tasks\` given to createOffstage. Export it from the tasks module.`)
+    throw new OffstageError(
+      'OFFSTAGE_UNKNOWN_TASK',
+      `The task "${task.name}" is ${task.durable ? 'durable' : 'performed on a thread'} and not among the \`tasks\` given to createOffstage. Export it from the tasks module.`,
+    )
   if (task.thread && registry.module === undefined)
-    throw new OffstageError('OFFSTAGE_THREAD_NEEDS_MODULE', `The task "${task.name}" has \`thread: true\`, and a thread loads its code from a module. Give the module: \`tasks: import.meta.resolve('./tasks.ts')\`.`)
+    throw new OffstageError(
+      'OFFSTAGE_THREAD_NEEDS_MODULE',
+      `The task "${task.name}" has \`thread: true\`, and a thread loads its code from a module. Give the module: \`tasks: import.meta.resolve('./tasks.ts')\`.`,
+    )
 }
 
 /** The run is canceled when the signal fires; the signal keeps nothing of the run once it has ended. */

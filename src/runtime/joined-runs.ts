@@ -17,7 +17,10 @@ export function joinedRuns(keepers: () => readonly Runs[] | Promise<readonly Run
     get: (id: RunId): Promise<RunSnapshot | undefined> => first((runs) => runs.get(id)),
     cancel: (id: RunId, reason?: string): Promise<Cancellation | undefined> => first((runs) => runs.cancel(id, reason)),
     ended: (id: RunId, signal?: AbortSignal): Promise<RunEnd | undefined> => first((runs) => runs.ended(id, signal)),
-    async *watch(id: RunId, options: { readonly after?: number; readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent, void, undefined> {
+    async *watch(
+      id: RunId,
+      options: { readonly after?: number; readonly signal?: AbortSignal } = {},
+    ): AsyncGenerator<RunEvent, void, undefined> {
       const keeper = await first(async (runs) => ((await runs.get(id)) === undefined ? undefined : runs))
       if (keeper !== undefined) yield* keeper.watch(id, options)
     },

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import type { Place } from './lending.ts'
 
 /** Items of one priority in their order; a head index, since `shift` moves everything behind it. */
 class Line<T> {
@@ -24,7 +25,7 @@ class Line<T> {
  * At most `limit` at once; higher priority first, then first come first served. Begins each in a later turn than it was added.
  * Who adds bounds how many may wait.
  */
-export class Limiter<Item> {
+export class Limiter<Item> implements Place {
   readonly #limit: number
   readonly #clock: Clock
   readonly #begin: (item: Item) => Promise<void>
@@ -50,14 +51,13 @@ export class Limiter<Item> {
     this.#admitLater()
   }
 
-  /** While a run awaits a child's result its place is free. It takes it back at once, past the limit if need be: waiting for it could deadlock. */
-  async lend<T>(wait: () => Promise<T>): Promise<T> {
-    this.#leave()
-    try {
-      return await wait()
-    } finally {
-      this.#taken++
-    }
+  leave(): void {
+    this.#taken--
+    this.#admitLater()
+  }
+
+  enter(): void {
+    this.#taken++
   }
 
   #admitLater(): void {
@@ -79,16 +79,11 @@ export class Limiter<Item> {
   }
 
   async #admit(item: Item): Promise<void> {
-    this.#taken++
+    this.enter()
     try {
       await this.#begin(item)
     } finally {
-      this.#leave()
+      this.leave()
     }
-  }
-
-  #leave(): void {
-    this.#taken--
-    this.#admitLater()
   }
 }

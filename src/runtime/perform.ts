@@ -37,7 +37,13 @@ export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Ve
 function limited<R>({ call: { task, claim }, ending }: Attempt<R>, clock: Clock): Disposable | undefined {
   const { timeout } = task
   if (timeout === null) return undefined
-  return timeoutIn(clock, timeout, () => ending.abort(new TimeoutError(`The attempt ${claimText(claim)} of the task "${task.name}" took longer than its timeout of ${timeout} ms.`)))
+  return timeoutIn(clock, timeout, () =>
+    ending.abort(
+      new TimeoutError(
+        `The attempt ${claimText(claim)} of the task "${task.name}" took longer than its timeout of ${timeout} ms.`,
+      ),
+    ),
+  )
 }
 
 /** The only place that runs a task's code. */
@@ -50,7 +56,10 @@ async function call<R>(attempt: Attempt<R>, executor: Executor): Promise<CallEnd
 }
 
 /** Code that never settles must not hold its place for ever: some time after the signal the attempt ends without it. */
-function endOf<R>(attempt: Attempt<R>, { executor, clock }: Performer): Disposable & { readonly promise: Promise<CallEnd<R>> } {
+function endOf<R>(
+  attempt: Attempt<R>,
+  { executor, clock }: Performer,
+): Disposable & { readonly promise: Promise<CallEnd<R>> } {
   const { promise, resolve } = Promise.withResolvers<CallEnd<R>>()
   const { ending } = attempt
   let timer: Disposable | undefined

@@ -11,11 +11,21 @@ export class Rounds implements AsyncDisposable {
   readonly #ended = new AbortController()
   readonly #done: Promise<void>
 
-  constructor(role: Role, options: { readonly clock: Clock; readonly every: number; readonly failed: (error: unknown) => void }) {
+  constructor(
+    role: Role,
+    options: { readonly clock: Clock; readonly every: number; readonly failed: (error: unknown) => void },
+  ) {
     this.#done = this.#go(role, options)
   }
 
-  async #go(role: Role, { clock, every, failed }: { readonly clock: Clock; readonly every: number; readonly failed: (error: unknown) => void }): Promise<void> {
+  async #go(
+    role: Role,
+    {
+      clock,
+      every,
+      failed,
+    }: { readonly clock: Clock; readonly every: number; readonly failed: (error: unknown) => void },
+  ): Promise<void> {
     while (!this.#ended.signal.aborted) {
       await role.tick().catch(failed)
       await pause(clock, every, this.#ended.signal)

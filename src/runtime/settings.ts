@@ -23,19 +23,28 @@ const KIB = 1_024
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
 const logger: Parser<Logger> = (value, at) =>
-  isObject(value) && LEVELS.every((level) => isFunction(value[level])) ? (value as unknown as Logger) : refuse(at, 'a logger with debug, info, warn and error', value) // its four methods were just looked at
+  isObject(value) && LEVELS.every((level) => isFunction(value[level]))
+    ? (value as unknown as Logger)
+    : refuse(at, 'a logger with debug, info, warn and error', value) // its four methods were just looked at
 
 const tasks: Parser<TaskSource> = (value, at) =>
-  typeof value === 'string' || isObject(value) ? (value as TaskSource) : refuse(at, 'a module, a list of tasks or an object whose values are tasks', value) // the registry looks at what is inside
+  typeof value === 'string' || isObject(value)
+    ? (value as TaskSource)
+    : refuse(at, 'a module, a list of tasks or an object whose values are tasks', value) // the registry looks at what is inside
 
 const store: Parser<unknown> = (value, at) =>
-  typeof value === 'string' || (isObject(value) && isFunction(value['write'])) ? value : refuse(at, "'sqlite:PATH', 'memory:' or a Store", value)
+  typeof value === 'string' || (isObject(value) && isFunction(value['write']))
+    ? value
+    : refuse(at, "'sqlite:PATH', 'memory:' or a Store", value)
 
 const anything: Parser<unknown> = (value) => value
 
 const worker: Parser<{ readonly concurrency: number }> = (value, at) => {
   if (value === false) return { concurrency: 0 }
-  return shape({ concurrency: optional(whole(1, 100_000), 16) }, ['queues', 'poll'])(value === true || value === undefined ? {} : value, at)
+  return shape({ concurrency: optional(whole(1, 100_000), 16) }, ['queues', 'poll'])(
+    value === true || value === undefined ? {} : value,
+    at,
+  )
 }
 
 /** A part left out is a part with nothing said. */
@@ -49,9 +58,22 @@ const SHAPE = {
   store: optional(store, undefined),
   worker,
   memory: part(shape({ concurrency: optional(whole(1), 64), capacity: optional(whole(1), 10_000) }, ['remember'])),
-  threads: part(shape({ size: optional(whole(1, 1_024), null), capacity: optional(whole(1), 10_000) }, ['idle', 'isolate', 'maxRuns', 'resourceLimits'])),
+  threads: part(
+    shape({ size: optional(whole(1, 1_024), null), capacity: optional(whole(1), 10_000) }, [
+      'idle',
+      'isolate',
+      'maxRuns',
+      'resourceLimits',
+    ]),
+  ),
   shutdown: part(shape({ grace: optional(milliseconds, 20_000), signals: optional(boolean, true) })),
-  limits: part(shape({ input: optional(whole(1), 256 * KIB), result: optional(whole(1), KIB * KIB), depth: optional(whole(1, 1_000), 64) })),
+  limits: part(
+    shape({
+      input: optional(whole(1), 256 * KIB),
+      result: optional(whole(1), KIB * KIB),
+      depth: optional(whole(1, 1_000), 64),
+    }),
+  ),
   http: anything,
   logger: optional(logger, stderrLogger),
 }

@@ -1,4 +1,5 @@
 import type { Logger } from '../core/logger.ts'
+import { messageOf, traceOf } from '../core/thrown.ts'
 
 /** Where no logger was given: warnings and errors, a line each, to stderr. */
 export const stderrLogger: Logger = {
@@ -9,7 +10,8 @@ export const stderrLogger: Logger = {
 }
 
 function line(level: string, { err, ...fields }: { readonly err?: unknown }, message = ''): void {
-  const detail = Object.entries(fields).map(([key, value]) => ` ${key}=${String(value)}`)
-  const thrown = err === undefined ? '' : `\n${err instanceof Error ? (err.stack ?? String(err)) : String(err)}`
-  process.stderr.write(`offstage ${level}: ${message}${detail.join('')}${thrown}\n`)
+  const detail = Object.entries(fields).map(([key, value]) => ` ${key}=${messageOf(value)}`)
+  process.stderr.write(
+    `offstage ${level}: ${message}${detail.join('')}${err === undefined ? '' : `\n${traceOf(err)}`}\n`,
+  )
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Claim } from '../core/claim.ts'
+import { traceOf } from '../core/thrown.ts'
 
 /** Who is told of a failure that a run's code set free: a promise nobody awaited, a timer that threw. */
 export interface Origin {
@@ -31,10 +32,11 @@ export function watchStrayFailures(): Disposable {
 
 function failed(error: unknown, of: unknown): void {
   const origin = origins.getStore()
-  if (origin !== undefined) return origin.report(origin, error)
+  // Outside of its context: a listener's own stray failure must not be told to the run again, and again.
+  if (origin !== undefined) return origins.exit(() => origin.report(origin, error))
   // Our listener is what keeps the process from ending: where it is the only one, the end is ours to make, as Node would have.
   const event = of === 'uncaughtException' || of === 'unhandledRejection' ? 'uncaughtException' : 'unhandledRejection'
   if (process.listenerCount(event) > 1) return
-  process.stderr.write(`Uncaught ${error instanceof Error ? (error.stack ?? String(error)) : String(error)}\n`)
+  process.stderr.write(`Uncaught ${traceOf(error)}\n`)
   process.exit(1)
 }

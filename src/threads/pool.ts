@@ -55,15 +55,14 @@ export class Pool implements Executor {
     return open.result
   }
 
-  async lend<T>(wait: () => Promise<T>): Promise<T> {
+  leave(): void {
     this.#lent++
     this.#fill()
-    try {
-      return await wait()
-    } finally {
-      this.#lent--
-      if (this.#threads.size > this.#places) this.#retire(this.#idle.pop())
-    }
+  }
+
+  enter(): void {
+    this.#lent--
+    if (this.#threads.size > this.#places) this.#retire(this.#idle.pop())
   }
 
   async close(): Promise<void> {

@@ -19,11 +19,21 @@ const refused: string[] = []
 /** What was under way in the process, at each kill: begun there, and its end not told. */
 const hit: string[][] = []
 
-const lines = (): string[][] => (existsSync(journalFile) ? readFileSync(journalFile, 'utf8').trim().split('\n').map((line) => line.split(' ')) : [])
+const lines = (): string[][] =>
+  existsSync(journalFile)
+    ? readFileSync(journalFile, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '))
+    : []
 
 async function begin(): Promise<ChildProcess> {
   // Plain Node on the built package, as a user runs it.
-  const server = fork(SERVER, { execArgv: [], env: { ...process.env, DATABASE: database, JOURNAL: journalFile }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const server = fork(SERVER, {
+    execArgv: [],
+    env: { ...process.env, DATABASE: database, JOURNAL: journalFile },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
   server.on('message', (message: { acknowledged?: string; refused?: string } | 'ready') => {
     if (message === 'ready') return
     if (message.acknowledged !== undefined) acknowledged.add(message.acknowledged)
@@ -94,9 +104,13 @@ test('every acknowledged run has exactly one recorded end', () => {
   const rows = db.prepare('select id, state, reason from runs').all()
   const states = new Map(rows.map((row) => [row['id'], row]))
   expect(acknowledged.size).toBeGreaterThan(RUNS / 2)
-  const unfinished = [...acknowledged].filter((id) => states.get(id)?.['state'] !== 'succeeded' && states.get(id)?.['reason'] !== 'poisoned')
+  const unfinished = [...acknowledged].filter(
+    (id) => states.get(id)?.['state'] !== 'succeeded' && states.get(id)?.['reason'] !== 'poisoned',
+  )
   expect(unfinished).toEqual([])
-  const ends = lines().filter(([what]) => what === 'settled').map(([, id]) => id)
+  const ends = lines()
+    .filter(([what]) => what === 'settled')
+    .map(([, id]) => id)
   expect(new Set(ends).size).toBe(ends.length)
   expect(refused).toEqual([])
 })
