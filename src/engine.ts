@@ -138,12 +138,12 @@ export class Engine {
 
   /** Requests of one task. */
   async #begin(requests: readonly StartRequest[], from: From | undefined): Promise<readonly Started[]> {
-    if (!requests.some(({ task }) => task.durable)) return await this.#detached.start(requests)
+    if (!requests.some(({ task }) => task.durable)) return this.#detached.start(requests)
     const durable = await this.#openDurable()
     const parent = from?.parent
     return parent === undefined
-      ? await durable.start(requests)
-      : await Promise.all(requests.map((request) => durable.startChild(request, parent)))
+      ? durable.start(requests)
+      : Promise.all(requests.map((request) => durable.startChild(request, parent)))
   }
 
   #startFrom(from: From): TaskContext['start'] {
@@ -179,7 +179,7 @@ export class Engine {
     const startFrom = (parent: Parent): TaskContext['start'] =>
       this.#startFrom({ run: parent.claim.run, lend: (wait) => parent.lend(wait), parent })
     const parts = { store, clock, random, logger, limits, concurrency, startFrom, channels: this.#channels }
-    return await DurableRuns.open({ ...parts, registry: await this.#registry, loop: eventLoop, threads: this.#threads })
+    return DurableRuns.open({ ...parts, registry: await this.#registry, loop: eventLoop, threads: this.#threads })
   }
 
   async #openThreads(): Promise<Executor> {

@@ -1,16 +1,15 @@
-import type { Offstage, OffstageOptions } from './api.ts'
-import type { JsonOf } from './core/json.ts'
+import type { CloseReport, Offstage, OffstageOptions } from './api.ts'
 import { notBuilt } from './core/options.ts'
 import type { RunHandle, StartArgs, StartOptions } from './core/start.ts'
 import type { Task } from './core/task.ts'
-import { afterRequest, type AfterFunction, type AfterOptions } from './detached/after.ts'
+import { afterRequest } from './detached/after.ts'
 import { Engine } from './engine.ts'
 import type { AcceptOptions } from './http/contract.ts'
 import { parseHttp } from './http/access.ts'
 import { createHttp } from './http/handler.ts'
 import { Channels, type OffstageEvents } from './runtime/channels.ts'
 import { drainAtExit } from './runtime/exit-signals.ts'
-import { parseDeadline, parseSettings } from './runtime/settings.ts'
+import { parseDeadline, parseSettings, type Settings } from './runtime/settings.ts'
 import { watchStrayFailures } from './runtime/stray-failures.ts'
 import { realClock as clock, realRandom as random } from './runtime/world.ts'
 import { logLines } from './telemetry/log-lines.ts'
@@ -37,46 +36,12 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
   })
   logLines(channels, logger)
 
-  const start = async <I, O>(
-    task: Task<I, O>,
-    ...[input, startOptions]: StartArgs<NoInfer<I>>
-  ): Promise<RunHandle<O>> => engine.handle<O>(task, await engine.start({ task, input, options: startOptions }))
-
-  let closed: ReturnType<Offstage['close']> | undefined
-  const close: Offstage['close'] = (closeOptions) => {
-    const deadline = parseDeadline(closeOptions, shutdown.grace + LAST_WORDS)
-    closing.abort()
-    closed ??= engine.close(deadline).then((abandoned) => ({ abandoned }))
-    return closed.finally(() => {
-      strays[Symbol.dispose]()
-      exit?.[Symbol.dispose]()
-    })
-  }
-  const strays = watchStrayFailures()
-  const exit = shutdown.signals ? drainAtExit(() => close()) : undefined
+  const close = closeOf(engine, closing, shutdown)
   const ready = engine.ready()
   ready.catch((error: unknown) => channels.tell('store:unavailable', () => ({ error }))) // who does not await `ready` hears of it so
 
   return Object.freeze({
-    start,
-    execute: async <I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O> =>
-      (await start(task, ...args)).result(),
-    startMany: async <I, O>(
-      task: Task<I, O>,
-      inputs: readonly NoInfer<I>[],
-      startOptions?: StartOptions,
-    ): Promise<RunHandle<O>[]> =>
-      (await engine.startMany({ task, inputs, options: startOptions })).map((started) =>
-        engine.handle<O>(task, started),
-      ),
-    startSync: <I, O>(_task: Task<I, O>): RunHandle<O> => notBuilt('startSync'),
-    after: (fn: AfterFunction, afterOptions?: AfterOptions): RunHandle<void> => {
-      const { request, sent } = afterRequest(fn, afterOptions)
-      return engine.handle<void>(request.task, engine.startDetached(request, sent))
-    },
-    handle: <O>(task: Task<never, O>, id: string): RunHandle<O> =>
-      engine.handle<O>(task, { id, disposition: 'existing' }),
-    signal: async <T>(_runId: string, _name: string, _payload?: JsonOf<T>): Promise<void> => notBuilt('signal'),
+    ...startsOf(engine),
     accept: <I, O>(request: Request, task: Task<I, O>, acceptOptions?: AcceptOptions<NoInfer<I>>): Promise<Response> =>
       http.accept(request, task, acceptOptions),
     fetch: http.fetch,
@@ -84,6 +49,46 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
       channels.on(event, listener),
     ready,
     close,
-    [Symbol.asyncDispose]: async () => void (await close()),
+    [Symbol.asyncDispose]: async () => {
+      await close()
+    },
   })
+}
+
+/** Also at a signal, where the application does not keep its signals for itself. Closing twice is closing once. */
+function closeOf(engine: Engine, closing: AbortController, shutdown: Settings['shutdown']): Offstage['close'] {
+  let closed: Promise<CloseReport> | undefined
+  const close: Offstage['close'] = (options) => {
+    const deadline = parseDeadline(options, shutdown.grace + LAST_WORDS)
+    closing.abort()
+    closed ??= engine.close(deadline).then((abandoned) => {
+      strays[Symbol.dispose]()
+      exit?.[Symbol.dispose]()
+      return { abandoned }
+    })
+    return closed
+  }
+  const strays = watchStrayFailures()
+  const exit = shutdown.signals ? drainAtExit(() => close()) : undefined
+  return close
+}
+
+type Starts = Pick<Offstage, 'start' | 'execute' | 'startMany' | 'startSync' | 'after' | 'handle' | 'signal'>
+
+function startsOf(engine: Engine): Starts {
+  const start = async <I, O>(task: Task<I, O>, ...[input, options]: StartArgs<NoInfer<I>>): Promise<RunHandle<O>> =>
+    engine.handle<O>(task, await engine.start({ task, input, options }))
+  return {
+    start,
+    execute: async (task, ...args) => (await start(task, ...args)).result(),
+    startMany: async <I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], options?: StartOptions) =>
+      (await engine.startMany({ task, inputs, options })).map((started) => engine.handle<O>(task, started)),
+    startSync: () => notBuilt('startSync'),
+    after: (fn, options) => {
+      const { request, sent } = afterRequest(fn, options)
+      return engine.handle<void>(request.task, engine.startDetached(request, sent))
+    },
+    handle: <O>(task: Task<never, O>, id: string) => engine.handle<O>(task, { id, disposition: 'existing' }),
+    signal: async () => notBuilt('signal'),
+  }
 }

@@ -14,6 +14,8 @@ const LONG_FUNCTIONS: Readonly<Record<string, string>> = {}
 const MODULE_STATE: Readonly<Record<string, string>> = {
   'runtime/exit-signals.ts draining': 'a process has one pair of signals, however many instances it holds',
   'runtime/exit-signals.ts drains': 'as above: what is to be drained when they come',
+  'runtime/stray-failures.ts watching': 'a process has one pair of failure events: the listeners are there while somebody needs them',
+  'runtime/stray-failures.ts origins': 'whose code runs: an AsyncLocalStorage must be one for all',
 }
 
 const sorted = (names: readonly string[]) => [...names].sort()
@@ -104,7 +106,7 @@ describe('each rule finds what it forbids', () => {
     ['core/claim.ts', `import { createHash } from 'node:crypto'`],
     ['durable/worker.ts', `import type { Store } from '../stores/store.ts'`],
     ['stores/open.ts', `const late = () => import('./sqlite/index.ts')`],
-    ['offstage.ts', `const late = () => import('./threads/executor.ts')`],
+    ['engine.ts', `const late = () => import('./threads/executor.ts')`],
     ['http/adapters/node.ts', `import { x } from '../node-bridge.ts'`],
     ['core/run.ts', `// import { x } from '../runtime/perform.ts'`],
   ])('… and lets pass: %s, %s', (path, line) => {

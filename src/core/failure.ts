@@ -1,14 +1,13 @@
 import { CanceledError, CATALOGUE, OffstageError, ShutdownError, TimeoutError, type ErrorCode } from './errors.ts'
 import type { RunError } from './run.ts'
-import { isReadable, messageOf, safely, textOf } from './thrown.ts'
+import { cut, isReadable, messageOf, safely, textOf } from './thrown.ts'
 
-const MESSAGE = 8_192
 const STACK = 32_768
 const CAUSES = 5
 
 /** A thrown thing as a record, cut to size. Never throws, whatever was thrown. */
 export function toFailure(thrown: unknown, depth = 0): RunError {
-  const message = cut(messageOf(thrown), MESSAGE)
+  const message = messageOf(thrown)
   if (!isReadable(thrown)) return { name: 'Error', message }
   const code = textOf(thrown, 'code')
   const stack = textOf(thrown, 'stack')
@@ -45,5 +44,3 @@ function revived(failure: RunError): Error {
 }
 
 const isCode = (code: string | undefined): code is ErrorCode => code !== undefined && Object.hasOwn(CATALOGUE, code)
-
-const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)

@@ -1,8 +1,8 @@
 import { CanceledError, FencedError, OffstageError, ShutdownError, TimeoutError } from './errors.ts'
 import { toFailure } from './failure.ts'
-import { retryAfter, type RetryPolicy } from './retry.ts'
+import { retryAfter, type RetryTrial } from './retry.ts'
 import type { Reason, RunError } from './run.ts'
-import { safely } from './thrown.ts'
+import { messageOf, safely } from './thrown.ts'
 
 /** What an attempt came to. `R` is how a result is kept: as it is in memory, as JSON text in a store. */
 export type Outcome<R = unknown> =
@@ -32,39 +32,37 @@ export interface Verdict<R = unknown> {
 /** How the call of a task's code ended. */
 export type CallEnd<R> = { readonly returned: R } | { readonly threw: unknown }
 
-export interface Trial {
-  readonly retry: RetryPolicy
+export interface Trial extends RetryTrial {
   readonly onCrash: 'retry' | 'fail'
-  readonly maxAttempts: number
-  /** This attempt included. */
-  readonly tries: number
 }
 
 /**
  * The verdict on an attempt. What its signal said before the code threw goes before what the code threw: an attempt that was canceled
  * is canceled whatever its code made of it. Code that returned has done its work, signal or not.
  */
-export function classify<R>(end: CallEnd<R>, aborted: unknown, trial: Trial, fraction: number): Verdict<R> {
+export function classify<R>(end: CallEnd<R>, aborted: unknown, trial: Trial): Verdict<R> {
   if ('returned' in end) return { outcome: succeeded(end.returned), thrown: undefined }
-  const thrown = aborted instanceof CanceledError || aborted instanceof TimeoutError ? aborted : end.threw
-  return { outcome: judged(thrown, aborted, trial, fraction), thrown }
+  if (aborted instanceof CanceledError) return { outcome: canceled(toFailure(aborted)), thrown: aborted }
+  if (aborted instanceof ShutdownError || aborted instanceof FencedError)
+    return { outcome: released, thrown: end.threw }
+  if (aborted instanceof TimeoutError) return again('timeout', aborted, trial)
+  const crashed = safely(() => end.threw instanceof OffstageError && end.threw.code === 'OFFSTAGE_CRASHED') === true
+  if (crashed && trial.onCrash === 'fail') return failure('crashed', end.threw)
+  return again(crashed ? 'crashed' : 'error', end.threw, trial)
 }
 
-function judged(thrown: unknown, aborted: unknown, trial: Trial, fraction: number): Outcome<never> {
-  if (aborted instanceof CanceledError) return canceled(toFailure(aborted))
-  if (aborted instanceof ShutdownError || aborted instanceof FencedError) return released
-  if (aborted instanceof TimeoutError) return again('timeout', thrown, trial, fraction)
-  const crashed = safely(() => thrown instanceof OffstageError && thrown.code === 'OFFSTAGE_CRASHED') === true
-  if (crashed && trial.onCrash === 'fail') return failed('crashed', toFailure(thrown))
-  return again(crashed ? 'crashed' : 'error', thrown, trial, fraction)
-}
+const failure = (reason: Reason, thrown: unknown): Verdict<never> => ({
+  outcome: failed(reason, toFailure(thrown)),
+  thrown,
+})
 
-function again(reason: Reason, error: unknown, trial: Trial, fraction: number): Outcome<never> {
+function again(reason: Reason, thrown: unknown, trial: RetryTrial): Verdict<never> {
   try {
-    const after = retryAfter(trial.retry, trial.maxAttempts, trial.tries, error, fraction)
-    return after === null ? failed(reason, toFailure(error)) : retryIn(after, reason, toFailure(error))
+    const after = retryAfter(trial, thrown)
+    return after === null ? failure(reason, thrown) : { outcome: retryIn(after, reason, toFailure(thrown)), thrown }
   } catch (broken) {
     // A policy that throws must not leave the run without an end.
-    return failed('error', toFailure(broken))
+    const words = `The task's retry policy threw: ${messageOf(broken)}`
+    return failure('error', new OffstageError('OFFSTAGE_BAD_OPTION', words, { cause: thrown }))
   }
 }

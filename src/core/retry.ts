@@ -44,20 +44,24 @@ export function parseRetry(value: unknown, at: string, attempts: number): RetryP
   })(object, at)
 }
 
+/** What the moment of the next try depends on. */
+export interface RetryTrial {
+  readonly retry: RetryPolicy
+  readonly maxAttempts: number
+  /** This attempt included. */
+  readonly tries: number
+  /** Drawn for this verdict: 0–1. */
+  readonly chance: number
+}
+
 /**
- * Milliseconds until the next try, or null: never. `fraction` is chance, 0–1. Jitter takes the wait to between its half and its whole
+ * Milliseconds until the next try, or null: never. Jitter takes the wait to between its half and its whole
  * ("equal jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that runs that failed together do not return together.
  */
-export function retryAfter(
-  policy: RetryPolicy,
-  maxAttempts: number,
-  tries: number,
-  error: unknown,
-  fraction: number,
-): number | null {
+export function retryAfter({ retry: policy, maxAttempts, tries, chance }: RetryTrial, error: unknown): number | null {
   if (tries >= maxAttempts || !policy.when(error)) return null
   if (typeof policy.backoff === 'function') return milliseconds(policy.backoff(tries, error), 'retry.backoff(…)')
   const grown = policy.backoff === 'fixed' ? policy.initial : policy.initial * 2 ** Math.min(tries - 1, 62)
   const wait = Math.min(grown, policy.max)
-  return Math.ceil(policy.jitter ? wait * (0.5 + fraction / 2) : wait)
+  return Math.ceil(policy.jitter ? wait * (0.5 + chance / 2) : wait)
 }

@@ -108,7 +108,7 @@ const schema: Parser<StandardSchemaV1<unknown, unknown>> = (value, at) => {
     isObject(value) || typeof value === 'function' ? (value as Record<string, unknown>)['~standard'] : undefined
   if (!isObject(standard) || typeof standard['validate'] !== 'function')
     refuse(at, 'a Standard Schema (https://standardschema.dev)', value)
-  return value as unknown as StandardSchemaV1<unknown, unknown> // its one method was just looked at
+  return value as StandardSchemaV1<unknown, unknown> // its one method was just looked at
 }
 
 const run: Parser<TaskPolicy['run']> = (value, at) => callable(value, at) as TaskPolicy['run'] // the input was checked or is taken at the caller's word

@@ -14,9 +14,13 @@ export const textOf = (thrown: object, key: string): string | undefined =>
     return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
   })
 
-/** What a thrown thing says of itself. */
+const MESSAGE = 8_192
+
+/** What a thrown thing says of itself, cut to 8 KiB. */
 export const messageOf = (thrown: unknown): string =>
-  (isReadable(thrown) ? textOf(thrown, 'message') : undefined) ?? safely(() => String(thrown)) ?? ''
+  cut((isReadable(thrown) ? textOf(thrown, 'message') : undefined) ?? safely(() => String(thrown)) ?? '', MESSAGE)
+
+export const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
 /** Its stack, or else what it says. */
 export const traceOf = (thrown: unknown): string =>

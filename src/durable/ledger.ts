@@ -22,7 +22,7 @@ export class Ledger {
 
   /** One try: rejects with the store's error, and then nobody knows whether it was written. */
   add<K extends Kind>(write: WriteOf<K>): Promise<AnswerOf<K>> {
-    return this.#batcher.add(write as Write) as Promise<AnswerOf<K>> // a store answers each write by its kind
+    return this.#batcher.add(write as Write) // a store answers each write by its kind
   }
 
   /** For what an attempt came to: tried until there is an answer, or until the ledger closes. Each such write is harmless twice. */

@@ -56,7 +56,7 @@ export class Notes {
     const notes = this.#unsent
     if (notes.length === 0) return
     this.#unsent = []
-    void this.#write(notes)
+    void this.#write(notes) // it never rejects
   }
 
   async #write(notes: readonly Note[]): Promise<void> {

@@ -42,7 +42,7 @@ export class Watch {
   changed(run: RunId, end?: RunEnd): void {
     if (end !== undefined) this.#expected.delete(run)
     const waiting = this.#waiting.get(run)
-    if (waiting !== undefined) for (const wake of [...waiting]) wake(end)
+    if (waiting !== undefined) for (const wake of waiting) wake(end)
   }
 
   follow(
@@ -57,7 +57,7 @@ export class Watch {
     }
     const signal =
       options.signal === undefined ? this.#over.signal : AbortSignal.any([options.signal, this.#over.signal])
-    return follow({ read, change: async (freed) => void (await this.#change(run, freed)) }, { ...options, signal })
+    return follow({ read, change: (freed) => this.#change(run, freed) }, { ...options, signal })
   }
 
   /** `held`: this instance performs the run, so that its end is told here and needs no look at the store. */

@@ -236,7 +236,7 @@ export class Worker implements Role, Drainable, Holder {
     const held: Held = { run, task, claim: { run: run.id, attempt: run.attempt }, ending: new Ending() }
     this.#held.set(run.id, held)
     // Its claim was under way when this instance began to stop: it did not begin, so it is no try.
-    if (this.#stopped) return void this.#record(held, { outcome: released, thrown: undefined })
+    if (this.#stopped) return void this.#record(held, { outcome: released, thrown: undefined }) // it never rejects
     this.#taken++
     if (run.thread) this.#threadsComing++
     if (this.#next.push(held) === 1) this.#parts.clock.nextTurn(() => this.#performNext())

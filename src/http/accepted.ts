@@ -15,7 +15,16 @@ const asGiven: Parser<unknown> = (value) => value
 
 /** What `start` takes too is checked there. */
 const known = shape(
-  { input: asGiven, maxBody: optional(whole(0), undefined), delay: asGiven, at: asGiven, priority: asGiven, queue: asGiven, owner: asGiven, tags: asGiven },
+  {
+    input: asGiven,
+    maxBody: optional(whole(0), undefined),
+    delay: asGiven,
+    at: asGiven,
+    priority: asGiven,
+    queue: asGiven,
+    owner: asGiven,
+    tags: asGiven,
+  },
   ['idempotencyKey', 'wait', 'tx', 'webhook'],
 )
 
@@ -28,7 +37,11 @@ export function parseAccept(options: unknown): AcceptOptions<unknown> {
 const ALLOW = allowOf([{ method: 'POST' }])
 
 /** A request's answer by a run. The checks stand in the order of their cost; each answers before the next. */
-export async function accepted(surface: Surface, request: Request, given: { readonly task: AnyTask; readonly options: AcceptOptions<unknown> }): Promise<Reply> {
+export async function accepted(
+  surface: Surface,
+  request: Request,
+  given: { readonly task: AnyTask; readonly options: AcceptOptions<unknown> },
+): Promise<Reply> {
   const { input, maxBody, ...start } = given.options
   const bytes = maxBody ?? surface.settings.limits.body ?? surface.limits.input
   const isOurs = input === undefined
@@ -41,7 +54,9 @@ export async function accepted(surface: Surface, request: Request, given: { read
   if (refusal !== undefined) return refusal
   if (isOurs && request.bodyUsed) refuse('accept.options.input', 'given where the route reads the body itself', input)
 
-  const body = isOurs ? await readJson(request, { bytes, depth: surface.limits.depth }, surface.clock) : { value: await inputOf(input, request) }
+  const body = isOurs
+    ? await readJson(request, { bytes, depth: surface.limits.depth }, surface.clock)
+    : { value: await inputOf(input, request) }
   if ('refusal' in body) return body.refusal
   const owner = start.owner ?? callerOf(surface.settings, request)
   const { id } = await surface.submit(given.task, body.value, owner === undefined ? start : { ...start, owner })
@@ -56,9 +71,12 @@ function wrongMethod({ method }: Request): Reply | undefined {
 
 /** A client that sends a key counts on it: ignoring one would do the work twice. */
 const keyed = (request: Request): Reply | undefined =>
-  request.headers.has('idempotency-key') ? plain(400, 'Idempotency-Key is not available in this version. Send the request without it.') : undefined
+  request.headers.has('idempotency-key')
+    ? plain(400, 'Idempotency-Key is not available in this version. Send the request without it.')
+    : undefined
 
-const inputOf = async (input: unknown, request: Request): Promise<unknown> => (typeof input === 'function' ? await (input as (request: Request) => unknown)(request) : input) // any function is that one: JSON has none
+const inputOf = async (input: unknown, request: Request): Promise<unknown> =>
+  typeof input === 'function' ? await (input as (request: Request) => unknown)(request) : input // any function is that one: JSON has none
 
 /** 202 with the run as it is. It has been acknowledged: where it cannot be read now, its address is answer enough. */
 async function acknowledgement(surface: Surface, request: Request, id: RunId): Promise<Reply> {

@@ -16,15 +16,25 @@ export interface HttpSettings {
 }
 
 const path: Parser<string> = (value, at) =>
-  typeof value === 'string' && /^\/.*[^/]$/.test(value) && !value.includes('//') && URL.parse(value, 'http://localhost')?.pathname === value
+  typeof value === 'string' &&
+  /^\/.*[^/]$/.test(value) &&
+  !value.includes('//') &&
+  URL.parse(value, 'http://localhost')?.pathname === value
     ? value
     : refuse(at, "a path such as '/runs', without a slash at its end", value)
 const origin: Parser<string> = (value, at) =>
-  typeof value === 'string' && URL.parse(value)?.origin === value ? value : refuse(at, "an origin such as 'https://app.example', without a path", value)
+  typeof value === 'string' && URL.parse(value)?.origin === value
+    ? value
+    : refuse(at, "an origin such as 'https://app.example', without a path", value)
 const origins: Parser<readonly string[]> = (value, at) =>
-  Array.isArray(value) ? Object.freeze(value.map((item: unknown, index) => origin(item, `${at}[${index}]`))) : refuse(at, 'an array of origins', value)
+  Array.isArray(value)
+    ? Object.freeze(value.map((item: unknown, index) => origin(item, `${at}[${index}]`)))
+    : refuse(at, 'an array of origins', value)
 
-const limits = shape({ body: optional(whole(1), undefined), streams: optional(whole(0), 1_000), streamsPerOwner: optional(whole(0), 20) }, ['wait'])
+const limits = shape(
+  { body: optional(whole(1), undefined), streams: optional(whole(0), 1_000), streamsPerOwner: optional(whole(0), 20) },
+  ['wait'],
+)
 
 const settings = shape(
   {
@@ -46,7 +56,7 @@ export function mustBeOpen({ authorize, owner, public: open }: HttpSettings): vo
   throw new OffstageError(
     'OFFSTAGE_BAD_OPTION',
     'The HTTP routes are closed until you say who may use them. Give createOffstage one of: `http: { authorize: (request, ask) => … }`, which decides each request; ' +
-      '`http: { owner: (request) => … }`, by which callers read and cancel their own runs; or `http: { public: true }`, by which whoever knows a run\'s id does.',
+      "`http: { owner: (request) => … }`, by which callers read and cancel their own runs; or `http: { public: true }`, by which whoever knows a run's id does.",
   )
 }
 
@@ -65,22 +75,25 @@ export function callerOf({ owner }: HttpSettings, request: Request): string | un
 }
 
 const ALL: ReadonlySet<Right> = new Set(['view', 'payload', 'act'])
-const NONE: ReadonlySet<Right> = new Set()
 
 /** What the caller may do with the run; or the Response that `authorize` gave instead. */
-export async function rightsOf(http: HttpSettings, request: Request, ask: Omit<Ask, 'owner'>): Promise<ReadonlySet<Right> | Response> {
+export async function rightsOf(
+  http: HttpSettings,
+  request: Request,
+  ask: Omit<Ask, 'owner'>,
+): Promise<ReadonlySet<Right> | Response> {
   const owner = callerOf(http, request)
   if (http.authorize !== undefined) {
     const answer = await http.authorize(request, { ...ask, ...(owner === undefined ? {} : { owner }) })
     return answer instanceof Response ? answer : granted(answer, ask.right)
   }
-  return http.public || isOwner(owner, ask.run?.owner) ? ALL : NONE
+  return http.public || isOwner(owner, ask.run?.owner) ? ALL : new Set()
 }
 
 /** Whatever is no clear yes is a no. */
 function granted(answer: Exclude<Answer, Response>, right: Right): ReadonlySet<Right> {
   if (answer === true) return new Set<Right>([right, 'payload'])
-  return Array.isArray(answer) ? new Set<Right>(answer) : NONE
+  return Array.isArray(answer) ? new Set<Right>(answer) : new Set()
 }
 
 /** Digests are compared, so that the time tells neither how much of a name fits nor how long it is. */
@@ -96,7 +109,15 @@ export function crossSite({ origins: allowed }: HttpSettings, request: Request):
   const from = request.headers.get('origin')
   if (site === 'same-origin' || site === 'none' || (from !== null && allowed.includes(from))) return undefined
   if (site === null && from === null)
-    return request.headers.has('cookie') ? coded('OFFSTAGE_UNAUTHORIZED', 'A request with a cookie must say where it comes from, by Sec-Fetch-Site or Origin.') : undefined
+    return request.headers.has('cookie')
+      ? coded(
+          'OFFSTAGE_UNAUTHORIZED',
+          'A request with a cookie must say where it comes from, by Sec-Fetch-Site or Origin.',
+        )
+      : undefined
   if (site === null && from !== null && URL.parse(from)?.host === new URL(request.url).host) return undefined
-  return coded('OFFSTAGE_UNAUTHORIZED', 'Pages of this origin may not use this route. List the origin in http.origins if they should.')
+  return coded(
+    'OFFSTAGE_UNAUTHORIZED',
+    'Pages of this origin may not use this route. List the origin in http.origins if they should.',
+  )
 }

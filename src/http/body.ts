@@ -26,11 +26,19 @@ export function tooLarge(request: Request, bytes: number): Reply | undefined {
 }
 
 const tooLargeFor = (bytes: number): Reply =>
-  coded('OFFSTAGE_PAYLOAD_TOO_LARGE', `The body is larger than the ${bytes} bytes that this route takes. Nothing was done.`)
+  coded(
+    'OFFSTAGE_PAYLOAD_TOO_LARGE',
+    `The body is larger than the ${bytes} bytes that this route takes. Nothing was done.`,
+  )
 
 /** The body's JSON; an empty body is undefined. Or the refusal. */
-export async function readJson(request: Request, limits: BodyLimits, clock: Clock): Promise<{ readonly value: unknown } | { readonly refusal: Reply }> {
-  const bytes = request.body === null ? [] : await read(request.body, limits.bytes, clock).catch(() => 'broken' as const)
+export async function readJson(
+  request: Request,
+  limits: BodyLimits,
+  clock: Clock,
+): Promise<{ readonly value: unknown } | { readonly refusal: Reply }> {
+  const bytes =
+    request.body === null ? [] : await read(request.body, limits.bytes, clock).catch(() => 'broken' as const)
   if (bytes === 'broken') return { refusal: plain(400, 'The body broke off. Nothing was done.') }
   if (bytes === 'late') return { refusal: plain(408, 'The body did not arrive within 30 seconds. Nothing was done.') }
   if (bytes === 'large') return { refusal: tooLargeFor(limits.bytes) }
@@ -38,7 +46,11 @@ export async function readJson(request: Request, limits: BodyLimits, clock: Cloc
 }
 
 /** Counted while it comes: no more than the limit is ever held. */
-async function read(body: ReadableStream<Uint8Array>, most: number, clock: Clock): Promise<readonly Uint8Array[] | 'late' | 'large'> {
+async function read(
+  body: ReadableStream<Uint8Array>,
+  most: number,
+  clock: Clock,
+): Promise<readonly Uint8Array[] | 'late' | 'large'> {
   const reader = body.getReader()
   const chunks: Uint8Array[] = []
   let [size, late] = [0, false]
@@ -72,7 +84,9 @@ function parse(bytes: Buffer, depth: number): { readonly value: unknown } | { re
   }
 }
 
-const refused = (detail: string): { readonly refusal: Reply } => ({ refusal: invalidInput(`${detail} Nothing was done.`, { status: 400 }) })
+const refused = (detail: string): { readonly refusal: Reply } => ({
+  refusal: invalidInput(`${detail} Nothing was done.`, { status: 400 }),
+})
 
 function decode(bytes: Buffer): string | undefined {
   try {

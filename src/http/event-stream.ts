@@ -26,13 +26,15 @@ const HEADERS = {
 export function followRun(call: Call): Reply {
   const { surface, request, found } = call
   const named = request.headers.get('last-event-id') ?? new URL(request.url).searchParams.get('after')
-  if (named !== null && !/^\d{1,15}$/.test(named)) return plain(400, 'Last-Event-ID and `after` are the number of an event.')
+  if (named !== null && !/^\d{1,15}$/.test(named))
+    return plain(400, 'Last-Event-ID and `after` are the number of an event.')
   const after = named === null ? undefined : Number(named)
   if (found.run.done && after !== undefined && after >= found.number) return { status: 204 }
   if (request.method === 'HEAD') return { status: 200, headers: HEADERS }
   if (surface.shutdown.aborted) return coded('OFFSTAGE_SHUTDOWN', 'This instance is shutting down.')
   const place = surface.streams.take(readerOf(call))
-  if (place === undefined) return coded('OFFSTAGE_OVERLOADED', 'As many event streams are open as may be. Close one, or try again later.')
+  if (place === undefined)
+    return coded('OFFSTAGE_OVERLOADED', 'As many event streams are open as may be. Close one, or try again later.')
   return { status: 200, headers: HEADERS, body: new Feed(call, place, after).stream }
 }
 
@@ -111,7 +113,10 @@ class Feed {
     const payload = rights.has('payload')
     if (event.type === 'output' && !payload) return
     if (event.type !== 'run' && event.type !== 'done')
-      return this.#outbox.put(frame(event.number, event.type, jsonText(event.data) ?? 'null'), event.type === 'progress')
+      return this.#outbox.put(
+        frame(event.number, event.type, jsonText(event.data) ?? 'null'),
+        event.type === 'progress',
+      )
     this.#run = event.data
     const body = runBody(event.data, payload, surface.links(event.data.id, event.data.state))
     this.#outbox.put(frame(event.number, event.type, JSON.stringify(body)))

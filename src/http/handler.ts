@@ -54,7 +54,11 @@ async function routed(surface: Surface, request: Request): Promise<Reply | Respo
   return crossSite(surface.settings, request) ?? (await enter(surface, request, { route, id }))
 }
 
-async function enter(surface: Surface, request: Request, { route, id }: { readonly route: Route; readonly id: RunId | undefined }): Promise<Reply | Response> {
+async function enter(
+  surface: Surface,
+  request: Request,
+  { route, id }: { readonly route: Route; readonly id: RunId | undefined },
+): Promise<Reply | Response> {
   const found = id === undefined ? undefined : await surface.runs.get(id)
   const admitted = await admit(surface, request, { route, found })
   if (admitted instanceof Response) return admitted

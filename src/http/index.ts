@@ -1,1 +1,13 @@
-export type { AcceptOptions, Action, Answer, Ask, Authorize, ErrorBody, HttpOptions, Links, ProblemBody, Right, RunBody } from './contract.ts'
+export type {
+  AcceptOptions,
+  Action,
+  Answer,
+  Ask,
+  Authorize,
+  ErrorBody,
+  HttpOptions,
+  Links,
+  ProblemBody,
+  Right,
+  RunBody,
+} from './contract.ts'

@@ -1,4 +1,6 @@
-const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = ['"', '\\', '[', ']', '{', '}'].map((char) => char.charCodeAt(0))
+const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = ['"', '\\', '[', ']', '{', '}'].map(
+  (char) => char.charCodeAt(0),
+)
 
 /** Where the text opens one level more than allowed; undefined: nowhere. Asked before parsing, which would build all of it. */
 export function deeperThan(most: number, text: string): number | undefined {

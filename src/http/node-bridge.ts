@@ -48,7 +48,9 @@ function pathOf(target: string): string {
 }
 
 const hasBody = ({ method, headers }: IncomingMessage): boolean =>
-  method !== 'GET' && method !== 'HEAD' && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+  method !== 'GET' &&
+  method !== 'HEAD' &&
+  (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
 
 /** Nothing is read before the handler reads, and no more than it reads. */
 function bodyOf(req: IncomingMessage): ReadableStream<Uint8Array> {
@@ -86,34 +88,36 @@ function signalOf(res: ServerResponse): AbortSignal {
 
 /** From the handler's answer to `end` there is no turn of the event loop, where the body is at hand: no task begins before the answer left. */
 function send(response: Response, req: IncomingMessage, res: ServerResponse): void {
+  if (!req.complete) res.prependOnceListener('finish', () => readAway(req)) // before Node does, which reads away without end
   const headers = [...response.headers].flat()
-  if (!req.complete) readAway(req, res)
   const text = response instanceof TextResponse && !response.bodyUsed ? response.content : undefined
-  if (text !== undefined) {
-    headers.push('content-length', String(Buffer.byteLength(text)))
-    res.writeHead(response.status, headers).end(text)
-  } else if (response.body === null || req.method === 'HEAD') {
-    res.writeHead(response.status, headers).end()
-    void response.body?.cancel().catch(() => undefined) // nobody reads it
-  } else {
+  if (text !== undefined) headers.push('content-length', String(Buffer.byteLength(text)))
+  if (text === undefined && response.body !== null && req.method !== 'HEAD') {
     const reader = response.body.getReader()
     res.writeHead(response.status, headers)
     void pour(reader, res) // it ends the response itself, one way or the other
+  } else {
+    res.writeHead(response.status, headers).end(text)
+    if (text === undefined) void response.body?.cancel().catch(() => undefined) // nobody reads it
   }
 }
 
 /** As fast as the client takes it. What is there in this turn leaves in one piece. */
 async function pour(reader: ReadableStreamDefaultReader<Uint8Array>, res: ServerResponse): Promise<void> {
   const free = (): void => void reader.cancel().catch(() => undefined) // it broke by itself before
-  const cut = (): void => void res.destroy()
+  const cut = (): void => {
+    res.destroy()
+  }
   if (res.destroyed) return free()
   res.once('close', free)
   reader.closed.catch(cut)
-  res.cork()
+  const { socket } = res
+  socket?.cork()
+  process.nextTick(() => socket?.uncork())
   res.flushHeaders()
-  process.nextTick(() => res.writableEnded || res.uncork())
   try {
-    for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read()) if (!res.write(chunk.value) && !res.destroyed) await drained(res)
+    for (let chunk = await reader.read(); chunk.value !== undefined; chunk = await reader.read())
+      if (!res.write(chunk.value) && !res.destroyed) await drained(res)
     res.end()
   } catch (error) {
     cut()
@@ -130,18 +134,15 @@ const drained = (res: ServerResponse): Promise<void> =>
     res.on('drain', settle).on('close', settle)
   })
 
-/** Of a body nobody wanted a little is read away; whoever sends more is cut off. What the handler began to read, it may read while it answers. */
-function readAway(req: IncomingMessage, res: ServerResponse): void {
+/** Of what is left of a body a little is read away; whoever sends more is cut off. */
+function readAway(req: IncomingMessage): void {
   let left = READ_AWAY
-  const read = (): void => {
-    req.on('data', (chunk: Uint8Array) => {
-      left -= chunk.byteLength
-      if (left < 0) req.destroy()
-    })
-    req.resume()
-  }
-  if (req.readableFlowing === null) read()
-  else res.once('finish', read)
+  req.removeAllListeners('data').on('data', (chunk: Uint8Array) => {
+    left -= chunk.byteLength
+    if (left < 0) req.destroy()
+  })
+  req.read(0) // begins now, so that Node leaves it to us
+  req.resume()
 }
 
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'

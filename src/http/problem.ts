@@ -46,23 +46,33 @@ export function coded(code: ErrorCode, detail: string, more: More = {}): Reply {
   const wait = RETRY_AFTER[code]
   const type = `${ERRORS}#${code.slice('OFFSTAGE_'.length).toLowerCase().replaceAll('_', '-')}`
   const { status = http, ...members } = more
-  return problem({ type, title, status, code, detail, ...members }, wait === undefined ? {} : { 'retry-after': String(wait) })
+  return problem(
+    { type, title, status, code, detail, ...members },
+    wait === undefined ? {} : { 'retry-after': String(wait) },
+  )
 }
 
 export const plain = (status: keyof typeof TITLES, detail: string, headers?: Readonly<Record<string, string>>): Reply =>
   problem({ type: 'about:blank', title: TITLES[status], status, detail }, headers)
 
 /** Errors of a start whose own words are meant for the caller. */
-const TOLD: readonly ErrorCode[] = ['OFFSTAGE_INVALID_INPUT', 'OFFSTAGE_PAYLOAD_TOO_LARGE', 'OFFSTAGE_OVERLOADED', 'OFFSTAGE_SHUTDOWN']
+const TOLD: readonly ErrorCode[] = [
+  'OFFSTAGE_INVALID_INPUT',
+  'OFFSTAGE_PAYLOAD_TOO_LARGE',
+  'OFFSTAGE_OVERLOADED',
+  'OFFSTAGE_SHUTDOWN',
+]
 /** Told without their words, which name paths. */
 const STORE: readonly ErrorCode[] = ['OFFSTAGE_STORE_BUSY', 'OFFSTAGE_STORE_UNAVAILABLE', 'OFFSTAGE_STORE_FULL']
 
 /** What was thrown, as an answer. `report` writes what the client is not told to the log, and answers the line's id. */
 export function failure(error: unknown, report: (error: unknown) => string): Reply {
-  if (error instanceof InvalidInputError) return coded(error.code, error.message, { errors: error.issues.slice(0, MOST_ISSUES).map(located) })
+  if (error instanceof InvalidInputError)
+    return coded(error.code, error.message, { errors: error.issues.slice(0, MOST_ISSUES).map(located) })
   if (error instanceof OffstageError && TOLD.includes(error.code)) return coded(error.code, error.message)
   const id = report(error)
-  if (error instanceof OffstageError && STORE.includes(error.code)) return coded(error.code, `${entryOf(error.code).title}. Try again later.`)
+  if (error instanceof OffstageError && STORE.includes(error.code))
+    return coded(error.code, `${entryOf(error.code).title}. Try again later.`)
   return plain(500, `The log has more under ${id}.`)
 }
 

@@ -9,7 +9,8 @@ const EVERY = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
-  'access-control-expose-headers': 'Location, Content-Location, Retry-After, ETag, Preference-Applied, Idempotency-Replayed, Link',
+  'access-control-expose-headers':
+    'Location, Content-Location, Retry-After, ETag, Preference-Applied, Idempotency-Replayed, Link',
 }
 const READ = { ...EVERY, vary: 'Accept, Authorization, Cookie' }
 

@@ -24,16 +24,30 @@ export interface Route {
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/{id}', action: 'read', right: 'view', link: 'self', answer: readRun },
   { method: 'GET', path: '/{id}/events', action: 'read', right: 'view', link: 'events', answer: followRun },
-  { method: 'POST', path: '/{id}/cancel', action: 'cancel', right: 'act', link: 'cancel', verb: 'cancel', answer: cancelRun },
+  {
+    method: 'POST',
+    path: '/{id}/cancel',
+    action: 'cancel',
+    right: 'act',
+    link: 'cancel',
+    verb: 'cancel',
+    answer: cancelRun,
+  },
 ]
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 /** The routes of one path, none where it is not exactly one of ours; and the id in it, undefined where what stands there is none. */
-export function routesAt(basePath: string, pathname: string): { readonly routes: readonly Route[]; readonly id: RunId | undefined } {
+export function routesAt(
+  basePath: string,
+  pathname: string,
+): { readonly routes: readonly Route[]; readonly id: RunId | undefined } {
   const [id, ...rest] = pathname.startsWith(`${basePath}/`) ? pathname.slice(basePath.length + 1).split('/') : []
   const path = ['/{id}', ...rest].join('/')
-  return { routes: id ? ROUTES.filter((route) => route.path === path) : [], id: id !== undefined && ID.test(id) ? id : undefined }
+  return {
+    routes: id ? ROUTES.filter((route) => route.path === path) : [],
+    id: id !== undefined && ID.test(id) ? id : undefined,
+  }
 }
 
 /** What may be asked at a path: OPTIONS always, HEAD where GET is. */
@@ -43,6 +57,10 @@ export const allowOf = (routes: readonly Pick<Route, 'method'>[]): string =>
 export const linksAt =
   (basePath: string) =>
   (id: RunId, state: State | undefined): Links => {
-    const links = ROUTES.filter(({ verb }) => verb === undefined || (state !== undefined && TABLE[state][verb] !== undefined))
-    return Object.fromEntries(links.map(({ link, path }) => [link, basePath + path.replace('{id}', id)])) as unknown as Links // the table names them all
+    const links = ROUTES.filter(
+      ({ verb }) => verb === undefined || (state !== undefined && TABLE[state][verb] !== undefined),
+    )
+    return Object.fromEntries(
+      links.map(({ link, path }) => [link, basePath + path.replace('{id}', id)]),
+    ) as unknown as Links // the table names them all
   }

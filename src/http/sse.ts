@@ -7,4 +7,5 @@ export const retry = (ms: number): string => `retry: ${ms}\n\n`
 export const KEEP_ALIVE = ': keep-alive\n\n'
 
 /** `json` is one line, as JSON.stringify writes it: nothing in it can end the frame. */
-export const frame = (number: number, type: RunEvent['type'], json: string): string => `id: ${number}\nevent: ${type}\ndata: ${json}\n\n`
+export const frame = (number: number, type: RunEvent['type'], json: string): string =>
+  `id: ${number}\nevent: ${type}\ndata: ${json}\n\n`

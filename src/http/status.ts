@@ -31,14 +31,19 @@ export async function cancelRun({ surface, request, found, rights }: Call): Prom
   const { value } = body
   const reason = isObject(value) ? value['reason'] : value
   if (reason !== undefined && (typeof reason !== 'string' || !isObject(value)))
-    return invalidInput('The body may be left out, or give a reason as text. Nothing was done.', { errors: [isObject(value) ? NO_TEXT : NO_OBJECT] })
+    return invalidInput('The body may be left out, or give a reason as text. Nothing was done.', {
+      errors: [isObject(value) ? NO_TEXT : NO_OBJECT],
+    })
 
   const verdict = await runs.cancel(id, reason)
   const now = await runs.get(id)
   if (verdict === undefined || now === undefined) return runNotFound(id, clock.now())
   const { run } = now
   if (verdict === 'finished' && run.reason !== 'canceled')
-    return coded('OFFSTAGE_RUN_FINISHED', `The run had ${run.state} before it could be canceled.`, { run: id, state: run.state })
+    return coded('OFFSTAGE_RUN_FINISHED', `The run had ${run.state} before it could be canceled.`, {
+      run: id,
+      state: run.state,
+    })
   const told = runBody(run, rights.has('payload'), surface.links(id, run.state))
   if (verdict !== 'canceling') return json(200, told)
   return json(202, told, { location: told.links.self, 'retry-after': retryAfter(run, clock.now()) })
@@ -51,11 +56,19 @@ const NO_OBJECT = { pointer: '#', detail: 'Expected an object.' }
 function formOf(accept: string | null): 'json' | 'events' | undefined {
   if (!accept) return 'json'
   const ranges = accept.toLowerCase().split(',').map(rangeOf)
-  const best = (...types: readonly string[]) => types.map((type) => ranges.find((range) => range.type === type)).find((range) => range !== undefined)
+  const best = (...types: readonly string[]) =>
+    types.map((type) => ranges.find((range) => range.type === type)).find((range) => range !== undefined)
   const json = best('application/json', 'application/*', '*/*')
   const events = best('text/event-stream', 'text/*')
   const [forJson, forEvents] = [json?.quality ?? 0, events?.quality ?? 0]
-  if (forEvents > forJson || (forEvents > 0 && forEvents === forJson && json?.type !== 'application/json' && events?.type === 'text/event-stream')) return 'events'
+  if (
+    forEvents > forJson ||
+    (forEvents > 0 &&
+      forEvents === forJson &&
+      json?.type !== 'application/json' &&
+      events?.type === 'text/event-stream')
+  )
+    return 'events'
   return forJson > 0 ? 'json' : undefined
 }
 

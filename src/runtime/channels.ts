@@ -35,7 +35,9 @@ export class Channels {
   on<E extends keyof OffstageEvents>(event: E, listener: Listener<E>): () => void {
     const listeners = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, listeners.add(listener))
-    return () => void listeners.delete(listener)
+    return () => {
+      listeners.delete(listener)
+    }
   }
 
   /** What is told is made only where somebody listens. */

@@ -53,10 +53,10 @@ export function lazily(free: number, open: () => Promise<Executor>): Executor {
     get free() {
       return executor?.free ?? Math.max(0, free - early)
     },
-    run: async (call) => await (executor ?? (await ready())).run(call),
+    run: async (call) => (executor ?? (await ready())).run(call),
     // A run that has a place to leave has opened it.
     leave: () => executor?.leave(),
     enter: () => executor?.enter(),
-    close: async () => await (await opened)?.close(),
+    close: async () => (await opened)?.close(),
   }
 }

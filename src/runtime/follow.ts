@@ -16,7 +16,7 @@ export interface Source {
   /** undefined: there is no such run, or no longer. */
   read(after: number): View | undefined | Promise<View | undefined>
   /** Settles at the next change of the run, or whenever it is worth another look; the signal frees it. */
-  change(signal: AbortSignal): Promise<void>
+  change(signal: AbortSignal): Promise<unknown>
 }
 
 /**

@@ -78,5 +78,5 @@ export function cancelOn(signal: AbortSignal | undefined, runs: Runs, id: RunId)
   if (signal.aborted) return cancel()
   signal.addEventListener('abort', cancel, { once: true })
   const free = (): void => signal.removeEventListener('abort', cancel)
-  void runs.ended(id).then(free, free)
+  void runs.ended(id).then(free, free) // both ways free it
 }

@@ -10,7 +10,7 @@ import { timeoutIn } from './timers.ts'
 
 export interface Attempt<R> {
   readonly call: Call
-  readonly trial: Trial
+  readonly trial: Omit<Trial, 'chance'>
   /** Fires the context's signal. */
   readonly ending: Ending
   readonly origin: Origin
@@ -31,7 +31,7 @@ const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
   using _limit = limited(attempt, by.clock)
   using end = endOf(attempt, by)
-  return classify(await end.promise, attempt.ending.reason, attempt.trial, by.random.fraction())
+  return classify(await end.promise, attempt.ending.reason, { ...attempt.trial, chance: by.random.fraction() })
 }
 
 function limited<R>({ call: { task, claim }, ending }: Attempt<R>, clock: Clock): Disposable | undefined {

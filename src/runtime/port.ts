@@ -26,7 +26,7 @@ export class Asker<P extends Protocol> {
     // Posting first: what cannot be cloned throws here, and nobody waits for its answer.
     this.#port.postMessage({ ask, kind, body } satisfies Request, [...transfer])
     this.#open.set(ask, answer)
-    return answer.promise as Promise<P[K][1]> // the protocol pairs the answer's type with the kind
+    return answer.promise // the protocol pairs the answer's type with the kind
   }
 
   /** The other side is gone: everything open, and everything asked later, rejects with this. */

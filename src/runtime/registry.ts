@@ -3,6 +3,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { OffstageError } from '../core/errors.ts'
 import { isObject, refuse } from '../core/options.ts'
 import { policyOf, type AnyTask, type TaskPolicy } from '../core/task.ts'
+import { messageOf } from '../core/thrown.ts'
 
 /** A module to import (a file: URL or an absolute path), a list of tasks, or a namespace that may hold other things too. */
 export type TaskSource = string | URL | readonly AnyTask[] | Readonly<Record<string, unknown>>
@@ -12,9 +13,9 @@ export interface Registry {
   /** The URL they were imported from; undefined: they were given by value, which no thread can load. */
   readonly module: string | undefined
   readonly all: readonly TaskPolicy[]
-  get(name: string): TaskPolicy | undefined
+  readonly get: (name: string) => TaskPolicy | undefined
   /** The value that `start` takes. */
-  task(name: string): AnyTask | undefined
+  readonly task: (name: string) => AnyTask | undefined
 }
 
 /** At once for tasks given by value, so that the constructor refuses what is wrong with them. */
@@ -34,10 +35,9 @@ async function namespaceOf(module: string): Promise<Readonly<Record<string, unkn
   try {
     return (await import(module)) as Readonly<Record<string, unknown>> // whatever the module exports, it is that
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
     throw new OffstageError(
       'OFFSTAGE_BAD_OPTION',
-      `The tasks module ${fileURLToPath(module)} could not be imported: ${reason}`,
+      `The tasks module ${fileURLToPath(module)} could not be imported: ${messageOf(cause)}`,
       { cause },
     )
   }

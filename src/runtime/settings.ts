@@ -29,7 +29,7 @@ const logger: Parser<Logger> = (value, at) =>
 
 const tasks: Parser<TaskSource> = (value, at) =>
   typeof value === 'string' || isObject(value)
-    ? (value as TaskSource)
+    ? value
     : refuse(at, 'a module, a list of tasks or an object whose values are tasks', value) // the registry looks at what is inside
 
 const store: Parser<unknown> = (value, at) =>

@@ -11,7 +11,9 @@ export const realClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   timer: (ms, call) => inEmptyContext(() => setTimeout(call, ms)),
-  nextTurn: (call) => void inEmptyContext(() => setImmediate(call)),
+  nextTurn: (call) => {
+    inEmptyContext(() => setImmediate(call))
+  },
 }
 
 /** The real chance. */

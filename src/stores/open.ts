@@ -3,7 +3,8 @@ import type { Store } from './store.ts'
 
 /** `'sqlite:PATH'` or `'memory:'` → that store, loaded now: importing Offstage loads no driver. */
 export async function openStore(url: string): Promise<Store> {
-  const [scheme = '', rest = ''] = [url.slice(0, url.indexOf(':')), url.slice(url.indexOf(':') + 1)]
+  const scheme = url.slice(0, url.indexOf(':'))
+  const rest = url.slice(url.indexOf(':') + 1)
   if (scheme === 'memory' && rest === '') return (await import('./memory/index.ts')).memoryStore()
   if (scheme === 'sqlite' && rest !== '') return (await import('./sqlite/index.ts')).sqliteStore({ path: rest })
   // The text itself is not shown: a store's address may hold a password.

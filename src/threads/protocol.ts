@@ -7,6 +7,7 @@ import type { PayloadLimits } from '../core/payload.ts'
 import type { ProgressRecord, Run, RunError } from '../core/run.ts'
 import type { Started } from '../core/runs.ts'
 import type { Cancellation, StartOptions } from '../core/start.ts'
+import { messageOf } from '../core/thrown.ts'
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -94,7 +95,7 @@ function fenced({ message, stack }: RunError): FencedError {
 export const notCloneable = (what: string, cause: unknown): OffstageError =>
   new OffstageError(
     'OFFSTAGE_NOT_SERIALIZABLE',
-    `${what} cannot be sent between threads: ${cause instanceof Error ? cause.message : String(cause)} Send plain data: no functions, promises, sockets or requests.`,
+    `${what} cannot be sent between threads: ${messageOf(cause)} Send plain data: no functions, promises, sockets or requests.`,
     { cause },
   )
 

@@ -11,12 +11,12 @@ import { policyOf, type AnyTask, type DurableContext, type TaskPolicy } from '..
 import type { Journal } from '../flow/journal.ts'
 import { steps } from '../flow/step.ts'
 import { createContext } from '../runtime/context.ts'
+import { Ending } from '../runtime/ending.ts'
 import type { Registry } from '../runtime/registry.ts'
 import { asOrigin } from '../runtime/stray-failures.ts'
 import { Throttle } from '../runtime/throttle.ts'
 import { childHandle } from './child-handle.ts'
 import {
-  attemptEnded,
   notCloneable,
   revive,
   type Abort,
@@ -43,10 +43,9 @@ export interface Inside {
 export class ThreadAttempt {
   readonly #inside: Inside
   readonly #given: Perform
-  readonly #ending = new AbortController()
+  readonly #ending = new Ending()
   readonly #progress: Throttle<ProgressRecord>
   #toldAt = Number.NEGATIVE_INFINITY
-  #over = false
 
   constructor(given: Perform, inside: Inside) {
     this.#given = given
@@ -69,8 +68,6 @@ export class ThreadAttempt {
     } catch (error) {
       this.#progress.flush()
       this.#inside.say({ kind: 'threw', call, failure: toFailure(error) })
-    } finally {
-      this.#over = true
     }
   }
 
@@ -90,7 +87,6 @@ export class ThreadAttempt {
 
   #context(policy: TaskPolicy): DurableContext {
     const { claim, task } = this.#given
-    const { signal } = this.#ending
     return createContext({
       claim,
       task,
@@ -99,20 +95,23 @@ export class ThreadAttempt {
       progress: (progress) => this.#push(progress),
       emit: (data) => this.#emit(data, policy),
       start: (child, ...[input, options]) => this.#start(child, input, options),
-      ...(policy.durable ? { step: steps(this.#journal(), { claim, signal, limit: this.#limit('result') }) } : {}),
+      ...(policy.durable ? { step: this.#steps() } : {}),
     })
   }
 
-  #journal(): Journal {
-    const { call } = this.#given
-    return {
+  /** Made with the first step: many a task has none. */
+  #steps(): DurableContext['step'] {
+    const { call, claim } = this.#given
+    const journal: Journal = {
       recall: (name) => this.#ask('recall', { call, name }),
       record: (name, result) => this.#ask('record', { call, name, result }),
     }
+    let step: DurableContext['step'] | undefined
+    return (name, fn) =>
+      (step ??= steps(journal, { claim, signal: this.#ending.signal, limit: this.#limit('result') }))(name, fn)
   }
 
   #push(progress: ProgressRecord): void {
-    if (this.#over) return
     this.#progress.push(progress)
     // The throttle's timer never fires while code blocks this thread.
     if (this.#inside.clock.monotonic() - this.#toldAt >= PROGRESS_EVERY) this.#progress.flush()
@@ -124,7 +123,6 @@ export class ThreadAttempt {
   }
 
   #emit(data: unknown, { name, durable }: TaskPolicy): void {
-    if (this.#over) return
     const what = `An output of the task "${name}"`
     if (durable) encode(data, what, this.#limit('result'))
     this.#send({ kind: 'output', call: this.#given.call, data }, what)
@@ -151,7 +149,6 @@ export class ThreadAttempt {
   }
 
   async #ask<K extends keyof Asks>(kind: K, body: Asks[K][0]): Promise<Asks[K][1]> {
-    if (this.#over) throw attemptEnded()
     try {
       return await this.#inside.ask(kind, body)
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import { OffstageError } from '../core/errors.ts'
 import { toFailure } from '../core/failure.ts'
 import type { AnyTask } from '../core/task.ts'
+import { messageOf } from '../core/thrown.ts'
 import { inEmptyContext } from '../runtime/empty-context.ts'
 import type { Call } from '../runtime/executor.ts'
 import { answering, besides } from '../runtime/port.ts'
@@ -190,7 +191,7 @@ export class Thread {
 }
 
 function crashed(code: number, cause: unknown, call: Call | undefined): OffstageError {
-  const reason = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`
+  const reason = cause === undefined ? '' : `: ${messageOf(cause)}`
   const what = call === undefined ? 'A thread' : `The thread that ran the task "${call.task.name}"`
   return new OffstageError(
     'OFFSTAGE_CRASHED',

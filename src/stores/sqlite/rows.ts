@@ -2,7 +2,7 @@ import type { InstanceRecord } from '../../core/liveness.ts'
 import type { ProgressRecord, Reason, RunError } from '../../core/run.ts'
 import type { StoredEvent } from '../../core/run-events.ts'
 import type { State } from '../../core/run-state.ts'
-import type { RunRecord } from '../store.ts'
+import type { ClaimedRun, RunRecord } from '../store.ts'
 
 /** A row as an array: it crosses to the other thread without the names of its columns. */
 export type Row = readonly (string | number | null)[]
@@ -11,9 +11,12 @@ export type Row = readonly (string | number | null)[]
 export const COLUMNS: string = `id, task, version, thread, queue, priority, max_attempts, timeout, on_crash, owner, tags, parent,
   created_at, due_at, state, attempt, tries, crashes, number, trimmed, instance, started_at, finished_at,
   cancel_at is not null, reason, progress, error, result`
-/** Of a claimed run there are two more behind them. */
+/** Of a run that may be claimed: beside the run its input, and its place among the others. */
+export const CANDIDATE_COLUMNS: string = `${COLUMNS}, input, seq, rank`
+export const DUE_AT = 13
 export const INPUT = 28
 export const SEQ = 29
+export const RANK = 30
 
 type RunRow = readonly [
   id: string,

@@ -10,6 +10,7 @@ import type { Answer, Question, QuestionKind, QuestionOf, Questions, Store, Writ
 import { folderOf } from './files.ts'
 import { Presence } from './liveness.ts'
 import type { StorageData, StorageProtocol } from './thread.ts'
+import { received, sent } from './wire.ts'
 
 /** Our side: batches and questions go to the storage threads, and the disk never stops the event loop. */
 export class SqliteStore implements Store {
@@ -43,7 +44,8 @@ export class SqliteStore implements Store {
 
   async write(batch: readonly Write[]): Promise<readonly Answer[]> {
     const writer = await this.#opened()
-    return writer.ask('write', batch)
+    const answers = await writer.ask('write', batch.map(sent))
+    return answers.map(received)
   }
 
   async read<K extends QuestionKind>(question: QuestionOf<K>): Promise<Questions[K][1]> {

@@ -2,17 +2,18 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { toFailure } from '../../core/failure.ts'
 import { answering } from '../../runtime/port.ts'
 import { realClock } from '../../runtime/world.ts'
-import type { Answer, Question, QuestionKind, Questions, Write } from '../store.ts'
+import type { Question, QuestionKind, Questions } from '../store.ts'
 import { Connection } from './connection.ts'
 import { storeError } from './failures.ts'
 import { layOut } from './files.ts'
 import { Reader } from './read.ts'
+import type { SentAnswer, SentWrite } from './wire.ts'
 import { Writer } from './write.ts'
 
 /** What store.ts asks of a storage thread: of the one that writes, or of the one that reads. */
 export type StorageProtocol = {
   readonly open: readonly [null, null]
-  readonly write: readonly [readonly Write[], readonly Answer[]]
+  readonly write: readonly [readonly SentWrite[], readonly SentAnswer[]]
   readonly read: readonly [Question, Questions[QuestionKind][1]]
   readonly close: readonly [null, null]
 }

@@ -2,12 +2,13 @@ import type { Claim, InstanceId, RunId } from '../../core/claim.ts'
 import type { Outcome } from '../../core/outcome.ts'
 import { canceledFailure, crashedFailure, poisonedFailure } from '../../core/rescue.ts'
 import { isDone, type State } from '../../core/run-state.ts'
-import type { Answer, AnswerOf, Inserted, Settled, Write, WriteOf } from '../store.ts'
+import type { AnswerOf, Inserted, Settled, WriteOf } from '../store.ts'
 import { claim } from './claim.ts'
 import type { Connection, Prepared } from './connection.ts'
 import { isOfOneRow, refusalOf } from './failures.ts'
-import { runOf, type Row } from './rows.ts'
+import { runOf } from './rows.ts'
 import * as texts from './sql/writes.ts'
+import type { SentAnswer, SentInsert, SentWrite } from './wire.ts'
 
 type Statements = Prepared<typeof texts>
 
@@ -24,7 +25,7 @@ export class Writer {
   }
 
   /** One transaction. A batch that one of its rows breaks is halved and repeated, down to the write that cannot be done. */
-  write(batch: readonly Write[]): readonly Answer[] {
+  write(batch: readonly SentWrite[]): readonly SentAnswer[] {
     try {
       return this.#connection.transaction(() => {
         const transition = new Transition(this.#sql, this.#now())
@@ -51,7 +52,7 @@ class Transition {
     this.#now = now
   }
 
-  apply(write: Write): Answer {
+  apply(write: SentWrite): SentAnswer {
     switch (write.kind) {
       case 'insert':
         return this.#insert(write)
@@ -72,49 +73,42 @@ class Transition {
     }
   }
 
-  #insert({ run, claimFor, by }: WriteOf<'insert'>): AnswerOf<'insert'> {
+  #insert({ columns, delay, at, claimFor, by }: SentInsert): AnswerOf<'insert'> {
     if (by && !this.#isCurrent(by)) return 'fenced'
     const now = this.#now
-    const dueAt = run.at ?? now + run.delay
+    const dueAt = at ?? now + delay
     const holder = claimFor !== undefined && dueAt <= now && this.#isAlive(claimFor) ? claimFor : null
-    const { id, task, version, thread, queue, priority, maxAttempts, timeout, onCrash, owner, parent, input } = run
-    const policy = [task, version, Number(thread), queue, priority, maxAttempts, timeout, onCrash] as const
-    const tags = run.tags.length === 0 ? '[]' : JSON.stringify(run.tags)
-    const created = this.#sql.insert.run(id, ...policy, owner, tags, parent, input, now, dueAt, holder)
-    if (created === 0) return this.#existing(id, claimFor)
+    if (this.#sql.insert.run(...columns, now, dueAt, holder) === 0) return this.#existing(columns[0], claimFor)
     return { disposition: 'created', createdAt: now, dueAt, claimed: holder !== null }
   }
 
   #existing(id: RunId, claimFor: InstanceId | undefined): Inserted {
-    const [createdAt, dueAt, claimed] = this.#sql.existing.row(id, claimFor ?? null) as readonly [
-      number,
-      number,
-      number,
-    ] // the conflict was with it
+    const row = this.#sql.existing.row(id, claimFor ?? null)
+    const [createdAt, dueAt, claimed] = row as readonly [number, number, number] // the conflict was with it
     return { disposition: 'existing', createdAt, dueAt, claimed: claimed === 1 }
   }
 
+  /** Where nothing was left: fenced, or cancel was requested and this is no success. */
   #settle({ claim: { run, attempt }, outcome }: WriteOf<'settle'>): Settled | 'fenced' {
-    const row = this.#leave(run, attempt, outcome) ?? this.#sql.cancelAsAsked.row(run, attempt, this.#now)
-    if (!row) return 'fenced'
-    const [state, at, number] = row as readonly [State, number, number] // the schema is strict
+    const isSettled = this.#leave(run, attempt, outcome) || this.#sql.cancelAsAsked.run(run, attempt, this.#now)
+    if (!isSettled) return 'fenced'
+    const [state, at, number] = this.#sql.settled.row(run) as readonly [State, number, number] // it was just written
     return { state, at, number }
   }
 
-  /** No row: fenced, or cancel was requested and this is no success. */
-  #leave(run: RunId, attempt: number, outcome: Outcome<string | null>): Row | undefined {
+  #leave(run: RunId, attempt: number, outcome: Outcome<string | null>): number {
     const now = this.#now
     switch (outcome.kind) {
       case 'succeeded':
-        return this.#sql.succeed.row(run, attempt, now, outcome.result)
+        return this.#sql.succeed.run(run, attempt, now, outcome.result)
       case 'failed':
-        return this.#sql.fail.row(run, attempt, now, outcome.reason, JSON.stringify(outcome.error))
+        return this.#sql.fail.run(run, attempt, now, outcome.reason, JSON.stringify(outcome.error))
       case 'retry':
-        return this.#sql.retry.row(run, attempt, now, now + outcome.after, JSON.stringify(outcome.error))
+        return this.#sql.retry.run(run, attempt, now, now + outcome.after, JSON.stringify(outcome.error))
       case 'released':
-        return this.#sql.release.row(run, attempt, now)
+        return this.#sql.release.run(run, attempt, now)
       case 'canceled':
-        return this.#sql.cancel.row(run, attempt, now, JSON.stringify(outcome.error))
+        return this.#sql.cancel.run(run, attempt, now, JSON.stringify(outcome.error))
     }
   }
 

@@ -1,7 +1,7 @@
 import { DEADLINE_GRACE, FORCED_CANCEL_AFTER, POISONED_AT } from '../../../core/rescue.ts'
 import { KEPT_EVENTS } from '../../../core/run-events.ts'
 import { next, type RunVerb } from '../../../core/run-state.ts'
-import { COLUMNS } from '../rows.ts'
+import { CANDIDATE_COLUMNS, COLUMNS } from '../rows.ts'
 import { ready, STAGES } from './schema.ts'
 
 const from = (state: 'waiting' | 'running', verb: RunVerb): string => `'${next(state, verb)}'`
@@ -53,9 +53,9 @@ where seq in (
   order by due_at
   limit 10000)`
 
-/** ?2 [task, version] of those the instance registered. */
+/** Whole, so that the claim itself need not return them: as RETURNING that costs twice as much. ?2 [task, version] of those the instance registered. */
 export const candidates: string = `
-select seq, rank, due_at, stage from runs
+select ${CANDIDATE_COLUMNS} from runs
 where stage = ?1 and (task, version) in (select value ->> 0, value ->> 1 from json_each(?2))
 order by rank, due_at, seq
 limit ?3`
@@ -70,52 +70,46 @@ update runs set
   state = ${RUNNING}, stage = ${STAGES.running}, rank = 0,
   attempt = attempt + 1, tries = tries + 1, number = number + 1,
   instance = ?1, started_at = ?2, deadline = ?2 + timeout + ${DEADLINE_GRACE}
-where seq in (select value from json_each(?3)) and state = ${WAITING}
-returning ${COLUMNS}, input, seq`
+where seq in (select value from json_each(?3)) and state = ${WAITING}`
 
 const GONE = `stage = null, rank = 0, instance = null, deadline = null, number = number + 1`
-const AGAIN = (crashes: string): string => `
-  state = ${WAITING}, stage = ${ready(crashes)}, rank = -priority, due_at = ?3,
-  instance = null, deadline = null, number = number + 1`
-const SETTLED = `returning state, coalesce(finished_at, due_at), number`
+
+/** Asked after an update: also cheaper than RETURNING. */
+export const settled: string = `select state, coalesce(finished_at, due_at), number from runs where id = ?`
 
 export const succeed: string = `
 update runs set
   state = ${from('running', 'succeed')}, finished_at = ?3, result = ?4, error = null, crashes = 0, ${GONE}
-where ${CURRENT}
-${SETTLED}`
+where ${CURRENT}`
 
 export const fail: string = `
 update runs set
   state = ${from('running', 'fail')}, finished_at = ?3, reason = ?4, error = ?5, crashes = 0, ${GONE}
-where ${CURRENT} and cancel_at is null
-${SETTLED}`
+where ${CURRENT} and cancel_at is null`
 
 /** ?4 due. */
 export const retry: string = `
 update runs set
   state = ${from('running', 'retry')}, stage = iif(?4 > ?3, ${STAGES.later}, thread), rank = iif(?4 > ?3, 0, -priority),
   due_at = ?4, error = ?5, crashes = 0, instance = null, deadline = null, number = number + 1
-where ${CURRENT} and cancel_at is null
-${SETTLED}`
+where ${CURRENT} and cancel_at is null`
 
 export const release: string = `
-update runs set tries = tries - 1, ${AGAIN('crashes')}
-where ${CURRENT} and cancel_at is null
-${SETTLED}`
+update runs set
+  state = ${from('running', 'release')}, stage = ${ready('crashes')}, rank = -priority, due_at = ?3, tries = tries - 1,
+  instance = null, deadline = null, number = number + 1
+where ${CURRENT} and cancel_at is null`
 
 export const cancel: string = `
 update runs set
   state = ${CANCELED}, finished_at = ?3, reason = 'canceled', error = ?4, crashes = 0, ${GONE}
-where ${CURRENT}
-${SETTLED}`
+where ${CURRENT}`
 
 /** What becomes of every other end where cancel was requested. */
 export const cancelAsAsked: string = `
 update runs set
   state = ${CANCELED}, finished_at = ?3, reason = 'canceled', error = cancel_error, crashes = 0, ${GONE}
-where ${CURRENT} and cancel_at is not null
-${SETTLED}`
+where ${CURRENT} and cancel_at is not null`
 
 export const recordStep: string = `
 insert into steps (run, name, result)
