@@ -47,7 +47,7 @@ export interface Offstage extends AsyncDisposable {
   start<I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<RunHandle<O>>
   /** `start`, then its result. */
   execute<I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O>
-  /** Durable ones in one commit, answered in order. */
+  /** Answered in order. Durable ones share their commits, at most 1,000 to each; an input that is refused keeps all from being started. */
   startMany<I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], options?: StartOptions): Promise<RunHandle<O>[]>
   /** Not available in this version: throws OFFSTAGE_BAD_OPTION. */
   startSync<I, O>(task: Task<I, O>, input: NoInfer<I>, options: StartOptions & { tx: object }): RunHandle<O>

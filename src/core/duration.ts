@@ -5,8 +5,8 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const TEXT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
-/** 100 million days, as far as a Date goes. */
-const LONGEST = 8.64e15
+/** 100,000 years: any moment that far from now is still a Date. */
+const LONGEST = 3.15e15
 
 /** Milliseconds, rounded up to a whole one; `OFFSTAGE_BAD_OPTION` naming `at` for anything that is no duration. */
 export function milliseconds(value: unknown, at: string): number {

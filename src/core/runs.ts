@@ -42,7 +42,7 @@ export interface Started {
   readonly disposition: 'created' | 'existing' | 'replaced'
 }
 
-/** SEAM. Begins runs: one answer each, in order; all of them or, where one is refused, none. */
+/** SEAM. Begins runs: one answer each, in order; where one of them is refused at the door, none is begun. */
 export interface Starter {
   start(requests: readonly StartRequest[]): Promise<readonly Started[]>
 }

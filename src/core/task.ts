@@ -56,9 +56,9 @@ export interface TaskContext {
   readonly log: Logger
   /** A number is a fraction 0–1. Kept at most four times a second, the last always. */
   progress(p: number | Progress): void
-  /** A piece of output, streamed to whoever follows the run; none is dropped. */
+  /** A piece of output, streamed to whoever follows the run, in order. The last 1,000 events of a run are kept. */
   emit<T>(data: JsonOf<T>): void
-  /** A child run: its `parent` is this one. In a durable run, a repeated attempt finds the child it started before. */
+  /** A child run: its `parent` is this one. A repeated attempt finds the durable child that it started before. */
   start<I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<RunHandle<O>>
 }
 

@@ -59,6 +59,8 @@ export class Detached implements Runs, Starter, Drainable {
   readonly #empty = new Set<() => void>()
   readonly #abandoned: Drained[] = []
   #closed = false
+  /** While it drains: what is due later than that will not be done. */
+  #horizon = Number.POSITIVE_INFINITY
 
   constructor(parts: DetachedParts) {
     this.#parts = parts
@@ -133,8 +135,8 @@ export class Detached implements Runs, Starter, Drainable {
 
   async idle(ms: number): Promise<void> {
     this.#closed = true
-    const horizon = this.#parts.clock.now() + ms
-    this.#dismissAll((run) => run.alarm !== undefined && run.run().dueAt.getTime() > horizon)
+    this.#horizon = this.#parts.clock.now() + ms
+    this.#dismissAll((run) => this.#isTooLate(run))
     while (this.#runs.size > 0) await new Promise<void>((resolve) => this.#empty.add(resolve))
   }
 
@@ -148,11 +150,18 @@ export class Detached implements Runs, Starter, Drainable {
     return this.#abandoned
   }
 
+  /** It is due when this instance will have ended. */
+  #isTooLate(run: LiveRun): boolean {
+    return run.dueAt > this.#horizon
+  }
+
   #dismissAll(which: (run: LiveRun) => boolean): void {
-    for (const run of this.#runs.live().filter((live) => live.state === 'waiting' && which(live))) {
-      this.#abandoned.push(named(run))
-      this.#dismiss(run, new ShutdownError())
-    }
+    for (const run of this.#runs.live().filter((live) => live.state === 'waiting' && which(live))) this.#giveUp(run)
+  }
+
+  #giveUp(run: LiveRun): void {
+    this.#abandoned.push(named(run))
+    this.#dismiss(run, new ShutdownError())
   }
 
   #lineOf(request: StartRequest): Line {
@@ -166,7 +175,6 @@ export class Detached implements Runs, Starter, Drainable {
   }
 
   async #perform(run: LiveRun, line: Line): Promise<void> {
-    if (run.state !== 'waiting') return // canceled while it stood in line
     line.waiting--
     run.attempt++
     run.tries++
@@ -227,14 +235,16 @@ export class Detached implements Runs, Starter, Drainable {
         run.move('retry', { dueAt: this.#parts.clock.now() + outcome.after, error: outcome.error })
         this.#parts.channels.tell('run:retried', () => ({ run: run.run(), error: thrown }))
         line.waiting++
-        return this.#enterIn(run, line, outcome.after)
+        return this.#isTooLate(run) ? this.#giveUp(run) : this.#enterIn(run, line, outcome.after)
     }
   }
 
-  /** Ends a run that waits: its place in line is skipped when its turn comes. */
+  /** Ends a run that waits. */
   #dismiss(run: LiveRun, why: CanceledError | ShutdownError): void {
     run.alarm?.[Symbol.dispose]()
-    this.#lineOf(run.request).waiting--
+    const line = this.#lineOf(run.request)
+    line.waiting--
+    line.limiter.remove(run, run.request.options.priority)
     this.#end(run, 'cancel', { state: 'canceled', error: why })
   }
 

@@ -61,6 +61,10 @@ export class LiveRun {
     return isDone(this.state)
   }
 
+  get dueAt(): number {
+    return this.#fields.dueAt
+  }
+
   get cancelRequested(): boolean {
     return this.#fields.cancelRequested
   }

@@ -31,7 +31,6 @@ export function followRun(call: Call): Reply {
   const after = named === null ? undefined : Number(named)
   if (found.run.done && after !== undefined && after >= found.number) return { status: 204 }
   if (request.method === 'HEAD') return { status: 200, headers: HEADERS }
-  if (surface.shutdown.aborted) return coded('OFFSTAGE_SHUTDOWN', 'This instance is shutting down.')
   const place = surface.streams.take(readerOf(call))
   if (place === undefined)
     return coded('OFFSTAGE_OVERLOADED', 'As many event streams are open as may be. Close one, or try again later.')
@@ -70,6 +69,7 @@ class Feed {
     this.#outbox.put(retry(RETRY))
     this.#tick(1)
     void this.#pump(after) // it tells its own failure
+    if (shutdown.aborted) leave() // not 503: an EventSource would never come back
   }
 
   #open(): ReadableStream<Uint8Array> {
@@ -94,13 +94,15 @@ class Feed {
     )
   }
 
+  /** A reader that is only slow holds up the watch, which keeps its place by numbers; one that takes nothing is let go. */
   async #pump(after: number | undefined): Promise<void> {
     const { surface, found } = this.#call
     const options = { signal: this.#stop.signal, ...(after === undefined ? {} : { after }) }
     try {
       for await (const event of surface.runs.watch(found.run.id, options)) {
         this.#put(event)
-        if (await this.#isStuck()) return this.#cut()
+        const room = this.#outbox.room()
+        if (room !== undefined && (await within(surface.clock, PATIENCE, room)) === undefined) return this.#cut()
       }
     } catch (error) {
       this.#report(error)
@@ -120,12 +122,6 @@ class Feed {
     this.#run = event.data
     const body = runBody(event.data, payload, surface.links(event.data.id, event.data.state))
     this.#outbox.put(frame(event.number, event.type, JSON.stringify(body)))
-  }
-
-  /** A reader that is only slow holds up the watch, which keeps its place by numbers; one that takes nothing is let go. */
-  async #isStuck(): Promise<boolean> {
-    const room = this.#outbox.room()
-    return room !== undefined && (await within(this.#call.surface.clock, PATIENCE, room)) === undefined
   }
 
   /** Not closed but broken: an end behind what he does not read would keep the connection for ever. */

@@ -17,8 +17,10 @@ export async function exchange(handler: Handler, req: IncomingMessage, res: Serv
   try {
     send(await handler(requestOf(req, res)), req, res)
   } catch (error) {
-    if (isAbort(error)) res.destroy()
-    else send(responseTo(req.method ?? 'GET', failure(error, report)), req, res)
+    if (res.destroyed && isAbort(error)) return // the client went away while the handler read its body
+    const reply = failure(error, report)
+    if (res.headersSent) res.destroy()
+    else send(responseTo(req.method ?? 'GET', reply), req, res)
   }
 }
 

@@ -5,6 +5,7 @@ import type { RunId } from '../core/claim.ts'
 import type { ParsedStartOptions, Runs, StartRequest } from '../core/runs.ts'
 import { validated } from '../core/schema.ts'
 import { policyOf, priority, type TaskPolicy } from '../core/task.ts'
+import { inEmptyContext } from './empty-context.ts'
 import type { Registry } from './registry.ts'
 
 const moment: Parser<number> = (value, at) =>
@@ -78,5 +79,6 @@ export function cancelOn(signal: AbortSignal | undefined, runs: Runs, id: RunId)
   if (signal.aborted) return cancel()
   signal.addEventListener('abort', cancel, { once: true })
   const free = (): void => signal.removeEventListener('abort', cancel)
-  void runs.ended(id).then(free, free) // both ways free it
+  // Not in the caller's context: a request must not live as long as the run it started.
+  void inEmptyContext(() => runs.ended(id).then(free, free)) // both ways free it
 }

@@ -1,23 +1,25 @@
 import type { Clock } from '../core/clock.ts'
 import type { Place } from './lending.ts'
 
-/** Items of one priority in their order; a head index, since `shift` moves everything behind it. */
+/** Items of one priority, in their order. One iterator goes along the set, since to find its first anew is slow where many were taken. */
 class Line<T> {
-  #items: T[] = []
-  #head = 0
+  readonly #items = new Set<T>()
+  #next: SetIterator<T> | undefined
   push(item: T): void {
-    this.#items.push(item)
+    this.#items.add(item)
   }
   take(): T | undefined {
-    const item = this.#items[this.#head++]
-    if (this.#head > 1_000 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
-    }
-    return item
+    this.#next ??= this.#items.values()
+    const { value, done } = this.#next.next()
+    if (done) this.#next = undefined
+    else this.#items.delete(value)
+    return value
+  }
+  remove(item: T): void {
+    this.#items.delete(item)
   }
   get size(): number {
-    return this.#items.length - this.#head
+    return this.#items.size
   }
 }
 
@@ -49,6 +51,11 @@ export class Limiter<Item> implements Place {
     }
     line.push(item)
     this.#admitLater()
+  }
+
+  /** It will not begin: nothing of it is kept. */
+  remove(item: Item, priority: number): void {
+    this.#lines.get(priority)?.remove(item)
   }
 
   leave(): void {

@@ -2,7 +2,7 @@ import type { InstanceRecord } from '../../core/liveness.ts'
 import type { ProgressRecord, Reason, RunError } from '../../core/run.ts'
 import type { StoredEvent } from '../../core/run-events.ts'
 import type { State } from '../../core/run-state.ts'
-import type { ClaimedRun, RunRecord } from '../store.ts'
+import type { RunRecord } from '../store.ts'
 
 /** A row as an array: it crosses to the other thread without the names of its columns. */
 export type Row = readonly (string | number | null)[]
