@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { Connection } from '../src/stores/sqlite/connection.ts'
 import { layOut } from '../src/stores/sqlite/files.ts'
+import { sent } from '../src/stores/sqlite/wire.ts'
 import { Writer } from '../src/stores/sqlite/write.ts'
 import type { NewRun, Write } from '../src/stores/store.ts'
 
@@ -27,7 +28,7 @@ export function bareLoop({
   while (performance.now() - from < ms) {
     const inserts = Array.from({ length: size }, newRun)
     writer.write(
-      inserts.map((run) => ({ kind: 'insert', run, ...(settle ? { claimFor: INSTANCE.id } : {}) }) satisfies Write),
+      inserts.map((run) => sent({ kind: 'insert', run, ...(settle ? { claimFor: INSTANCE.id } : {}) })),
     )
     if (settle)
       writer.write(
