@@ -16,6 +16,8 @@ export interface InstanceRecord {
 export interface Liveness {
   /** Makes this process's life visible under that id, until `end`. */
   begin(id: InstanceId): InstanceRecord
+  /** Shows that this instance lives, for those who cannot ask the kernel. Called in each round; does something when it is time. */
+  beat(): void
   /** Which of these are proven dead. A doubt is not a proof. */
   dead(instances: readonly InstanceRecord[]): readonly InstanceId[]
   /** Takes back what `begin` laid out. */

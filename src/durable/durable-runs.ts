@@ -21,6 +21,7 @@ import type { Parent } from './attempt.ts'
 import { Attempts } from './attempts.ts'
 import { accepted, Ledger } from './ledger.ts'
 import { Presence } from './presence.ts'
+import { Reconcile } from './reconcile.ts'
 import { runOf } from './records.ts'
 import { Rescue } from './rescue.ts'
 import { newRun, submit, type SubmitParts } from './submit.ts'
@@ -83,14 +84,17 @@ export class DurableRuns implements Runs, Starter, Drainable {
     this.#presence = presence
     this.#watch = new Watch(store, clock)
     const attempts = new Attempts({ ...parts, ledger, watch: this.#watch })
-    this.#worker = new Worker({ ...parts, ledger, attempts, instance, reborn: () => presence.join() })
-    this.#submit = { ledger, worker: this.#worker, instance }
-    const rescue = new Rescue({ store, ledger, liveness, channels, me: instance, rescued: () => this.#worker.wake() })
+    const lostReply = (): void => reconcile.lostReply()
+    const worker = new Worker({ ...parts, ledger, attempts, instance, lostReply, reborn: () => presence.join() })
+    const reconcile = new Reconcile({ store, ledger, worker, instance })
+    this.#worker = worker
+    this.#submit = { ledger, worker, instance, lostReply }
+    const rescue = new Rescue({ store, ledger, liveness, channels, me: instance, rescued: () => worker.wake() })
     const failed = (error: unknown): void => channels.tell('store:unavailable', () => ({ error }))
     this.#rounds =
       parts.concurrency === 0
         ? []
-        : [rescue, this.#worker].map((role) => new Rounds(role, { clock, every: ROUND, failed }))
+        : [rescue, worker, reconcile].map((role) => new Rounds(role, { clock, every: ROUND, failed }))
   }
 
   /** Answers after the commit, which all of them share; one that cannot be kept keeps all from being started. */

@@ -29,6 +29,7 @@ export class Rescue implements Role {
 
   async tick(): Promise<void> {
     const { store, liveness, me } = this.#parts
+    liveness.beat()
     const others = (await store.read({ kind: 'instances' })).filter(({ id }) => id !== me())
     let dead = others.length === 0 ? [] : liveness.dead(others)
     while (dead.length > 0 || !this.#swept) {

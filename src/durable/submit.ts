@@ -10,10 +10,16 @@ export interface SubmitParts {
   readonly ledger: Ledger
   readonly worker: Worker
   readonly instance: () => InstanceId
+  /** The reply was lost: the run may have been born claimed. */
+  readonly lostReply: () => void
 }
 
 /** A start → an insert, answered after its commit. `by`: the attempt that starts it, under its claim. */
-export async function submit({ ledger, worker, instance }: SubmitParts, run: NewRun, by?: Claim): Promise<Started> {
+export async function submit(
+  { ledger, worker, instance, lostReply }: SubmitParts,
+  run: NewRun,
+  by?: Claim,
+): Promise<Started> {
   const reserved = worker.reserve(run)
   try {
     const write = {
@@ -26,6 +32,9 @@ export async function submit({ ledger, worker, instance }: SubmitParts, run: New
     if (answer === 'fenced') throw new FencedError(by === undefined ? run.id : claimText(by))
     worker.inserted(run, answer)
     return { id: run.id, disposition: answer.disposition }
+  } catch (error) {
+    if (reserved) lostReply()
+    throw error
   } finally {
     if (reserved) worker.unreserve(run)
   }

@@ -25,6 +25,8 @@ export interface WorkerParts {
   /** Durable runs at once, those on threads included; 0: this instance only starts runs. */
   readonly concurrency: number
   readonly instance: () => InstanceId
+  /** A claim's reply was lost: it may have been granted. */
+  readonly lostReply: () => void
   /** The store holds this instance for dead: a new id is wanted. */
   readonly reborn: () => Promise<void>
 }
@@ -61,12 +63,14 @@ export class Worker implements Role, Drainable, Holder {
     this.#stopped = parts.concurrency === 0
   }
 
-  /** Every so often: runs of other processes may wait, and cancels may have been asked for by them. */
+  /** Every so often: runs of other processes may wait. */
   async tick(): Promise<void> {
-    const { store, instance } = this.#parts
     this.#ask()
-    if (this.#held.size === 0) return
-    for (const claim of await store.read({ kind: 'canceling', instance: instance() })) this.cancel(claim.run)
+  }
+
+  /** Runs performed here. */
+  get held(): number {
+    return this.#held.size
   }
 
   holds(run: RunId): boolean {
@@ -175,7 +179,7 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   async #claim(places: Places): Promise<void> {
-    const { ledger, instance, reborn, channels } = this.#parts
+    const { ledger, instance, reborn, channels, lostReply } = this.#parts
     try {
       const answer = accepted<'claim'>(
         await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }),
@@ -184,7 +188,8 @@ export class Worker implements Role, Drainable, Holder {
       if (answer === 'dead') await this.#fenceAll(reborn)
       else this.#take(answer)
     } catch (error) {
-      // Not repeated: what it claimed, if it did, is found by looking; the next tick asks again.
+      // Not repeated: what it claimed, if it did, is looked for; the next tick asks again.
+      lostReply()
       if (!this.#storeDown) channels.tell('store:unavailable', () => ({ error }))
       this.#storeDown = true
     }

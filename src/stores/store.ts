@@ -148,6 +148,11 @@ export interface Refused {
 export type AnswerOf<K extends Kind> = Changes[K][1] | Refused
 export type Answer = AnswerOf<Kind>
 
+export interface Performing {
+  readonly claim: Claim
+  readonly cancelRequested: boolean
+}
+
 /** Everything that can be asked without altering it: kind → [the question, the answer]. */
 export interface Questions {
   find: [{ readonly run: RunId }, RunRecord | undefined]
@@ -162,8 +167,8 @@ export interface Questions {
   steps: [{ readonly run: RunId }, readonly StepRecord[]]
   /** Those not marked dead. */
   instances: [object, readonly InstanceRecord[]]
-  /** Current claims of that instance whose cancel was requested. */
-  canceling: [{ readonly instance: InstanceId }, readonly Claim[]]
+  /** Current claims of that instance. */
+  performing: [{ readonly instance: InstanceId }, readonly Performing[]]
 }
 export type QuestionKind = keyof Questions
 export type QuestionOf<K extends QuestionKind> = { readonly kind: K } & Questions[K][0]

@@ -33,6 +33,7 @@ export const memoryStore = (options: MemoryStoreOptions = {}): Store =>
 
 const oneProcess: Liveness = {
   begin: (id) => ({ id, pid: process.pid, boot: '', began: '', pidNamespace: '' }),
+  beat: () => {},
   dead: () => [],
   end: () => {},
 }
@@ -90,11 +91,11 @@ class MemoryStore implements Store {
 
   #insert({ run, claimFor, by }: WriteOf<'insert'>, now: number): seam.AnswerOf<'insert'> {
     if (by && !this.#current(by)) return 'fenced'
-    const existing = this.#runs.get(run.id)
-    if (existing) return inserted('existing', existing.run, claimFor)
     const numbers = [run.version, run.priority, run.maxAttempts, run.delay, run.at ?? 0, run.timeout ?? 0]
     if (!numbers.every(Number.isSafeInteger))
       return { refused: 'OFFSTAGE_BAD_OPTION', message: `The run ${run.id} holds a number that is not whole.` }
+    const existing = this.#runs.get(run.id)
+    if (existing) return inserted('existing', existing.run, claimFor)
     const kept: Kept = { run: born(run, now), input: run.input, cancel: null, events: [], steps: new Map() }
     this.#runs.set(run.id, kept)
     if (claimFor !== undefined && this.#isAlive(claimFor) && kept.run.dueAt <= now) begin(kept, claimFor, now)
@@ -110,7 +111,7 @@ class MemoryStore implements Store {
     let { all, threads } = places
     const claimed: seam.ClaimedRun[] = []
     let left: number | null = null
-    for (const kept of due) {
+    for (const kept of due.sort((a, b) => b.run.priority - a.run.priority)) {
       if (hasSuspect && isSuspect(kept)) continue
       if (all <= 0 || (kept.run.thread && threads <= 0)) {
         left ??= kept.run.priority
@@ -197,10 +198,10 @@ class MemoryStore implements Store {
         return [...(this.#runs.get(question.run)?.steps.values() ?? [])]
       case 'instances':
         return [...this.#instances.values()].filter(({ dead }) => !dead).map(({ record }) => record)
-      case 'canceling':
+      case 'performing':
         return this.#inState('running')
-          .filter(({ run }) => run.instance === question.instance && run.cancelRequested)
-          .map(({ run }) => ({ run: run.id, attempt: run.attempt }))
+          .filter(({ run }) => run.instance === question.instance)
+          .map(({ run: { id: run, attempt, cancelRequested } }) => ({ claim: { run, attempt }, cancelRequested }))
     }
   }
 
@@ -214,9 +215,9 @@ class MemoryStore implements Store {
     return instance !== null && this.#instances.get(instance)?.dead === false
   }
 
-  /** By priority, then due time, then age. */
+  /** By due time, then age. */
   #inState(state: 'waiting' | 'running'): readonly Kept[] {
     const kept = [...this.#runs.values()].filter(({ run }) => run.state === state)
-    return kept.sort((a, b) => b.run.priority - a.run.priority || a.run.dueAt - b.run.dueAt)
+    return kept.sort((a, b) => a.run.dueAt - b.run.dueAt)
   }
 }

@@ -2,8 +2,10 @@ import { existsSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { InstanceId } from '../../core/claim.ts'
+import type { Clock } from '../../core/clock.ts'
 import type { InstanceRecord, Liveness } from '../../core/liveness.ts'
 import { isObject } from '../../core/options.ts'
+import { Beat } from './beat.ts'
 import { storeError } from './failures.ts'
 import { HOLD } from './sql/settings.ts'
 
@@ -14,11 +16,13 @@ import { HOLD } from './sql/settings.ts'
 export class Presence implements Liveness {
   readonly #folder: string
   readonly #here: Here
+  readonly #beat: Beat
   #held: { readonly lock: DatabaseSync; readonly file: string } | undefined
 
-  constructor(folder: string) {
+  constructor(folder: string, clock: Clock) {
     this.#folder = folder
     this.#here = here()
+    this.#beat = new Beat(clock, (id) => join(folder, `${id}.beat`))
   }
 
   begin(id: InstanceId): InstanceRecord {
@@ -26,22 +30,35 @@ export class Presence implements Liveness {
     const file = this.#fileOf(id)
     try {
       this.#held = { lock: hold(file), file }
+      this.#beat.begin(id)
     } catch (error) {
       throw storeError(error, file)
     }
     return { id, pid: process.pid, ...this.#here }
   }
 
-  /** Of another boot; or its process is gone and its lock is free. What it left behind is removed. */
+  beat(): void {
+    this.#beat.go()
+  }
+
+  /** Of another boot; or its lock is free and its process gone, or silent where that cannot be known. What it left behind is removed. */
   dead(instances: readonly InstanceRecord[]): readonly InstanceId[] {
-    const dead = instances.filter(
-      (one) => isOfAnotherBoot(one, this.#here) || (isGone(one, this.#here) && isFree(this.#fileOf(one.id))),
-    )
-    for (const { id } of dead) remove(this.#fileOf(id))
+    const dead = instances.filter((one) => isOfAnotherBoot(one, this.#here) || this.#isDead(one))
+    for (const { id } of dead) {
+      remove(this.#fileOf(id))
+      this.#beat.forget(id)
+    }
     return dead.map(({ id }) => id)
   }
 
+  /** Two evidences: a lock alone can be lost by whoever opens and closes its file in the process that holds it (POSIX). */
+  #isDead(one: InstanceRecord): boolean {
+    const isOver = isKnowable(one, this.#here) ? isGone(one) : this.#beat.isSilent(one.id)
+    return isOver && isFree(this.#fileOf(one.id))
+  }
+
   end(): void {
+    this.#beat.end()
     this.#held?.lock.close()
     if (this.#held) remove(this.#held.file)
     this.#held = undefined
@@ -108,15 +125,16 @@ function statOf(pid: number | 'self'): { readonly isOver: boolean; readonly bega
 const isOfAnotherBoot = (one: InstanceRecord, me: Here): boolean =>
   me.boot !== '' && one.boot !== '' && me.boot !== one.boot
 
+/** A process id means the same process to both. */
+const isKnowable = (one: InstanceRecord, me: Here): boolean =>
+  one.boot !== '' &&
+  one.boot === me.boot &&
+  one.began !== '' &&
+  one.pidNamespace !== '' &&
+  one.pidNamespace === me.pidNamespace
+
 /** No process of that id, or one that began at another time, or one that has ended and was not waited for. */
-function isGone(one: InstanceRecord, me: Here): boolean {
-  const isKnowable =
-    one.boot !== '' &&
-    one.boot === me.boot &&
-    one.began !== '' &&
-    one.pidNamespace !== '' &&
-    one.pidNamespace === me.pidNamespace
-  if (!isKnowable) return false
+function isGone(one: InstanceRecord): boolean {
   const stat = statOf(one.pid)
   return stat === undefined ? !exists(one.pid) : stat.isOver || stat.began !== one.began
 }

@@ -1,7 +1,6 @@
-import type { Claim } from '../../core/claim.ts'
 import type { Question, QuestionKind, Questions, StepRecord } from '../store.ts'
 import type { Connection, Prepared } from './connection.ts'
-import { eventOf, instanceOf, runOf } from './rows.ts'
+import { eventOf, instanceOf, performingOf, runOf } from './rows.ts'
 import * as texts from './sql/questions.ts'
 
 /** Answers questions from a connection that cannot write. */
@@ -24,8 +23,8 @@ export class Reader {
         return this.#sql.steps.rows(question.run).map(([name, result]) => ({ name, result }) as StepRecord) // the schema is strict
       case 'instances':
         return this.#sql.instances.rows().map(instanceOf)
-      case 'canceling':
-        return this.#sql.canceling.rows(question.instance).map(([run, attempt]) => ({ run, attempt }) as Claim) // the schema is strict
+      case 'performing':
+        return this.#sql.performing.rows(question.instance).map(performingOf)
     }
   }
 

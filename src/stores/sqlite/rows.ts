@@ -2,7 +2,7 @@ import type { InstanceRecord } from '../../core/liveness.ts'
 import type { ProgressRecord, Reason, RunError } from '../../core/run.ts'
 import type { StoredEvent } from '../../core/run-events.ts'
 import type { State } from '../../core/run-state.ts'
-import type { RunRecord } from '../store.ts'
+import type { Performing, RunRecord } from '../store.ts'
 
 /** A row as an array: it crosses to the other thread without the names of its columns. */
 export type Row = readonly (string | number | null)[]
@@ -91,4 +91,9 @@ export function eventOf(row: Row): StoredEvent {
 export function instanceOf(row: Row): InstanceRecord {
   const [id, pid, boot, began, pidNamespace] = row as readonly [string, number, string, string, string] // the schema is strict
   return { id, pid, boot, began, pidNamespace }
+}
+
+export function performingOf(row: Row): Performing {
+  const [run, attempt, asked] = row as readonly [string, number, number] // the schema is strict
+  return { claim: { run, attempt }, cancelRequested: asked === 1 }
 }

@@ -6,6 +6,7 @@ import type { Liveness } from '../../core/liveness.ts'
 import { refuse } from '../../core/options.ts'
 import type { RunError } from '../../core/run.ts'
 import { Asker, besides } from '../../runtime/port.ts'
+import { realClock } from '../../runtime/world.ts'
 import type { Answer, Question, QuestionKind, QuestionOf, Questions, Store, Write } from '../store.ts'
 import { folderOf } from './files.ts'
 import { Presence } from './liveness.ts'
@@ -27,7 +28,7 @@ export class SqliteStore implements Store {
     if (path === '' || path === ':memory:') refuse('path', 'the path of a file (for memory there is memoryStore)', path)
     this.#path = resolve(path)
     this.#time = time
-    this.#presence = new Presence(folderOf(this.#path))
+    this.#presence = new Presence(folderOf(this.#path), realClock)
   }
 
   async open(): Promise<Liveness> {

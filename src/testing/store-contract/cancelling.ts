@@ -37,15 +37,17 @@ export const cancelling: readonly StorePromise[] = [
     keep: async (world) => {
       const { claim, instance } = await world.running()
       const other = await world.running()
-      deepEqual(await world.store.read({ kind: 'canceling', instance }), [])
+      deepEqual(await world.store.read({ kind: 'performing', instance }), [{ claim, cancelRequested: false }])
       const answer = await world.cancel(claim.run)
       deepEqual(answer, await world.find(claim.run))
       const { state, cancelRequested, number, instance: holder } = await world.find(claim.run)
       deepEqual([state, cancelRequested, number, holder], ['running', true, 3, instance])
-      deepEqual(await world.store.read({ kind: 'canceling', instance }), [claim])
-      deepEqual(await world.store.read({ kind: 'canceling', instance: other.instance }), [])
+      deepEqual(await world.store.read({ kind: 'performing', instance }), [{ claim, cancelRequested: true }])
+      deepEqual(await world.store.read({ kind: 'performing', instance: other.instance }), [
+        { claim: other.claim, cancelRequested: false },
+      ])
       await world.settle(claim, released)
-      deepEqual(await world.store.read({ kind: 'canceling', instance }), [])
+      deepEqual(await world.store.read({ kind: 'performing', instance }), [])
     },
   },
   {

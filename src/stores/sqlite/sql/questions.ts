@@ -21,7 +21,7 @@ export const instances: string = `
 select id, pid, boot, began, pid_namespace from instances
 where not dead`
 
-export const canceling: string = `
-select id, attempt from runs
-where stage = ${STAGES.running} and instance = ?1 and cancel_at is not null
+export const performing: string = `
+select id, attempt, cancel_at is not null from runs
+where stage = ${STAGES.running} and instance = ?1
 order by seq`

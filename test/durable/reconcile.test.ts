@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'vitest'
+import { task } from 'offstage'
+import { STORES, useFiles } from '../setup/stores.ts'
+import { instances } from './instance.ts'
+
+useFiles()
+
+describe.each(STORES)('a claim whose reply was lost, runs kept in %s:', (_, newPlace) => {
+  const instance = instances(newPlace)
+
+  test('is given back and performed, as no try', async () => {
+    const work = task({ name: 'work', durable: true, run: (_input: void, ctx) => ctx.attempt })
+    const starter = instance([work], { worker: false })
+    const worker = instance([work], { place: starter.place })
+    worker.store.fail('claim', 'after')
+    const handle = await starter.offstage.start(work)
+    await worker.offstage.ready
+    expect(await handle.result()).toBe(2)
+    expect((await handle.status()).tries).toBe(1)
+  })
+
+  test('is given back where it was born claimed, too', async () => {
+    const begun: number[] = []
+    const work = task({ name: 'work', durable: true, run: (n: number, ctx) => void begun.push(n, ctx.attempt) })
+    const one = instance([work])
+    await one.offstage.ready
+    // The first claim finds that nothing waits; from then on a start may be born claimed.
+    await one.offstage.execute(work, 1)
+    one.store.fail('insert', 'after')
+    await expect(one.offstage.start(work, 2)).rejects.toThrow('reply lost')
+    await expect.poll(() => begun, { timeout: 5_000 }).toEqual([1, 1, 2, 2])
+  })
+})
