@@ -130,12 +130,9 @@ export class Attempt implements Parent, Origin {
   }
 
   get #memory(): Journal {
-    const { store, ledger, channels } = this.#parts
-    const { claim, task } = this
-    const fenced = (): void => {
-      channels.tell('run:fenced', () => ({ claim, task }))
-      this.#holder.fence(claim)
-    }
+    const { store, ledger } = this.#parts
+    const { claim } = this
+    const fenced = (): void => this.#holder.fence(claim)
     return (this.#journal ??= storeJournal({ store, ledger, claim, fenced }))
   }
 }

@@ -40,33 +40,35 @@ export class Attempts {
   }
 
   /** Written in this turn; answers after the commit: milliseconds until the run is due again, where it is. */
-  async record({ run, task, claim }: Held, { outcome, thrown }: Verdict<Text>): Promise<number | undefined> {
-    const { channels, watch } = this.#parts
-    const answer = await this.#settle(claim, outcome)
-    if (answer === 'fenced' && !(await this.#endedBy(claim, outcome))) {
-      channels.tell('run:fenced', () => ({ claim, task: task.name }))
-      watch.changed(claim.run)
-      return undefined
-    }
+  async record(held: Held, verdict: Verdict<Text>, holder: Holder): Promise<number | undefined> {
+    const { watch } = this.#parts
+    const { run, claim } = held
+    const { answer, outcome, thrown } = await this.#settle(claim, verdict)
     if (answer === 'fenced') {
+      if (!(await this.#endedBy(claim, outcome))) holder.fence(claim)
       watch.changed(claim.run)
       return undefined
     }
     watch.changed(claim.run, endOf(answer, outcome, thrown))
-    this.#tell(answer.state, outcome.kind, () => ({
+    const told = (): { readonly run: Run; readonly error: unknown } => ({
       run: runOf({ ...run, ...after(run, answer, outcome) }),
       error: thrown,
-    }))
+    })
+    this.#tell(answer.state, outcome.kind, told)
     return outcome.kind === 'retry' && answer.state === 'waiting' ? outcome.after : undefined
   }
 
   /** An end that the store refuses (too large for it, say) is a failure of this run alone. */
-  async #settle(claim: Claim, outcome: Outcome<Text>): Promise<Settled | 'fenced'> {
+  async #settle(
+    claim: Claim,
+    verdict: Verdict<Text>,
+  ): Promise<Verdict<Text> & { readonly answer: Settled | 'fenced' }> {
     const { ledger } = this.#parts
-    const answer = await ledger.insist({ kind: 'settle', claim, outcome })
-    if (!isRefused(answer)) return answer
-    const refused = failed('error', toFailure(new OffstageError(answer.refused, answer.message)))
-    return accepted<'settle'>(await ledger.insist({ kind: 'settle', claim, outcome: refused }))
+    const answer = await ledger.insist({ kind: 'settle', claim, outcome: verdict.outcome })
+    if (!isRefused(answer)) return { ...verdict, answer }
+    const thrown = new OffstageError(answer.refused, answer.message)
+    const outcome = failed('error', toFailure(thrown))
+    return { outcome, thrown, answer: accepted<'settle'>(await ledger.insist({ kind: 'settle', claim, outcome })) }
   }
 
   /** A reply was lost and the write was repeated: the run reads as ended by this very attempt. */

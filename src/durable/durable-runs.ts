@@ -22,9 +22,10 @@ import { Attempts } from './attempts.ts'
 import { accepted, Ledger } from './ledger.ts'
 import { Presence } from './presence.ts'
 import { Reconcile } from './reconcile.ts'
-import { runOf } from './records.ts'
+import { endOf, runOf } from './records.ts'
 import { Rescue } from './rescue.ts'
 import { newRun, submit, type SubmitParts } from './submit.ts'
+import { StoreHealth } from './store-health.ts'
 import { Watch } from './watch.ts'
 import { Worker } from './worker.ts'
 
@@ -85,12 +86,21 @@ export class DurableRuns implements Runs, Starter, Drainable {
     this.#watch = new Watch(store, clock)
     const attempts = new Attempts({ ...parts, ledger, watch: this.#watch })
     const lostReply = (): void => reconcile.lostReply()
-    const worker = new Worker({ ...parts, ledger, attempts, instance, lostReply, reborn: () => presence.join() })
+    const health = new StoreHealth(channels)
+    const worker = new Worker({
+      ...parts,
+      ledger,
+      health,
+      attempts,
+      instance,
+      lostReply,
+      reborn: () => presence.join(),
+    })
     const reconcile = new Reconcile({ store, ledger, worker, instance })
     this.#worker = worker
     this.#submit = { ledger, worker, instance, lostReply }
     const rescue = new Rescue({ store, ledger, liveness, channels, me: instance, rescued: () => worker.wake() })
-    const failed = (error: unknown): void => channels.tell('store:unavailable', () => ({ error }))
+    const failed = (error: unknown): void => health.failed(error)
     this.#rounds =
       parts.concurrency === 0
         ? []
@@ -131,7 +141,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
     )
     if (record === 'unknown') return undefined
     this.#worker.cancel(id, reason)
-    this.#watch.changed(id)
+    this.#watch.changed(id, endOf(record))
     if (record.state === 'canceled') return 'canceled'
     return record.state === 'running' ? 'canceling' : 'finished'
   }

@@ -13,11 +13,13 @@ import type { Claimed, ClaimedRun, Inserted, NewRun, Places, Store, Version } fr
 import type { Held, Holder } from './attempt.ts'
 import type { Attempts } from './attempts.ts'
 import { accepted, type Ledger } from './ledger.ts'
+import type { StoreHealth } from './store-health.ts'
 
 export interface WorkerParts {
   readonly store: Store
   readonly ledger: Ledger
   readonly channels: Channels
+  readonly health: StoreHealth
   readonly clock: Clock
   readonly registry: Registry
   readonly attempts: Attempts
@@ -39,6 +41,8 @@ export class Worker implements Role, Drainable, Holder {
   readonly #parts: WorkerParts
   readonly #can: readonly Version[]
   readonly #held = new Map<RunId, Held>()
+  /** Of these, those that were found to be another's: told once. */
+  readonly #fenced = new Set<RunId>()
   /** Those that begin in the next turn. */
   #next: Held[] = []
   #taken = 0
@@ -51,7 +55,6 @@ export class Worker implements Role, Drainable, Holder {
   #woken = false
   #freed = false
   #stopped = false
-  #storeDown = false
   #alarm: { readonly at: number; readonly timer: Disposable } | undefined
   readonly #quieter = new Set<() => void>()
 
@@ -179,28 +182,22 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   async #claim(places: Places): Promise<void> {
-    const { ledger, instance, reborn, channels, lostReply } = this.#parts
+    const { ledger, instance, reborn, health, lostReply } = this.#parts
     try {
       const answer = accepted<'claim'>(
         await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }),
       )
-      this.#storeAnswers()
+      health.answered()
       if (answer === 'dead') await this.#fenceAll(reborn)
       else this.#take(answer)
     } catch (error) {
       // Not repeated: what it claimed, if it did, is looked for; the next tick asks again.
       lostReply()
-      if (!this.#storeDown) channels.tell('store:unavailable', () => ({ error }))
-      this.#storeDown = true
+      health.failed(error)
     }
     this.#asking = false
     this.#tellQuiet()
     if (this.#woken || (this.#freed && this.#left !== null)) this.#ask()
-  }
-
-  #storeAnswers(): void {
-    if (this.#storeDown) this.#parts.channels.tell('store:recovered', () => ({}))
-    this.#storeDown = false
   }
 
   #take({ claimed, left, next }: Claimed): void {
@@ -218,7 +215,10 @@ export class Worker implements Role, Drainable, Holder {
   /** Another attempt, or nobody, holds this run: its code is told, and nothing of it is written any more. */
   fence(claim: Claim): void {
     const held = this.#held.get(claim.run)
-    if (held !== undefined && held.claim.attempt === claim.attempt) held.ending.abort(new FencedError(claimText(claim)))
+    if (held === undefined || held.claim.attempt !== claim.attempt || this.#fenced.has(claim.run)) return
+    this.#fenced.add(claim.run)
+    this.#parts.channels.tell('run:fenced', () => ({ claim, task: held.task.name }))
+    held.ending.abort(new FencedError(claimText(claim)))
   }
 
   #askIn(ms: number): void {
@@ -266,15 +266,16 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   async #record(held: Held, verdict: Verdict<string | null>): Promise<void> {
-    const { attempts, channels } = this.#parts
+    const { attempts, health } = this.#parts
     try {
-      const again = await attempts.record(held, verdict)
+      const again = await attempts.record(held, verdict, this)
       if (again !== undefined) this.#askIn(again)
     } catch (error) {
       // Closed before the store answered, or refused twice: the run is taken back once this instance is gone.
-      channels.tell('store:unavailable', () => ({ error }))
+      health.failed(error)
     }
     this.#held.delete(held.claim.run)
+    this.#fenced.delete(held.claim.run)
     this.#tellQuiet()
   }
 
