@@ -1,7 +1,8 @@
 import { onTestFinished } from 'vitest'
 import type { Claim } from '../../src/core/claim.ts'
-import type { AnyTask, TaskContext } from '../../src/core/task.ts'
-import type { Call, Executor, Journal } from '../../src/runtime/executor.ts'
+import type { Clock } from '../../src/core/clock.ts'
+import type { TaskContext } from '../../src/core/task.ts'
+import type { Call, Journal } from '../../src/runtime/executor.ts'
 import { importTasks, type Registry } from '../../src/runtime/registry.ts'
 import { realClock } from '../../src/runtime/world.ts'
 import { threadExecutor } from '../../src/threads/executor.ts'
@@ -19,14 +20,16 @@ export interface Asked {
 }
 
 /** An executor of threads that is closed after the test, and what its callers see of it. */
-export async function stage(options: { readonly size?: number; readonly module?: string } = {}) {
+export async function stage(
+  options: { readonly size?: number; readonly module?: string; readonly clock?: Clock } = {},
+) {
   const strays: { readonly claim: Claim; readonly task: string; readonly error: unknown }[] = []
   const tasks = await importTasks(fixture('tasks'))
   const executor = threadExecutor({
     size: options.size ?? 1,
     module: fixture(options.module ?? 'tasks'),
     limits,
-    clock: realClock,
+    clock: options.clock ?? realClock,
     taskOf: tasks.task,
     stray: (claim, task, error) => void strays.push({ claim, task, error }),
   })
@@ -69,20 +72,4 @@ export function begun(): { readonly hear: (said: Said) => void; readonly said: S
     resolve()
   }
   return { hear, said, begun: promise }
-}
-
-/** Children of a call, run by the same executor; a wait for one lends the parent's place. */
-export function childrenOf(executor: Executor, run: (name: string, asked?: Asked) => Promise<unknown>): TaskContext['start'] {
-  return (async (task: AnyTask, input: unknown) => {
-    const end = run(task.name, { input })
-    end.catch(() => {})
-    return {
-      id: `child of ${task.name}`,
-      task: task.name,
-      disposition: 'created',
-      status: async () => ({ createdAt: new Date(0) }),
-      result: () => executor.lend(() => end),
-      cancel: async (reason: string) => (reason === 'enough' ? 'canceling' : 'finished'),
-    }
-  }) as unknown as TaskContext['start'] // the part of a handle that the tests use
 }
