@@ -143,7 +143,6 @@ function readAway(req: IncomingMessage): void {
     left -= chunk.byteLength
     if (left < 0) req.destroy()
   })
-  req.read(0) // begins now, so that Node leaves it to us
   req.resume()
 }
 

@@ -9,6 +9,8 @@ export interface Call {
   readonly input: unknown
   /** Its `signal` says when to stop; a DurableContext where the task is durable. */
   readonly context: TaskContext
+  /** The code is about to be called: told once by whoever runs it, since a run in memory has its time from there. */
+  readonly begins?: () => void
   /** Of a durable run: what its context's `step` stands on, for code that runs where that context is out of reach. */
   readonly journal?: Journal
 }
@@ -33,7 +35,10 @@ export interface Executor extends Place {
 /** This event loop: whatever is given it runs, since those who give it count their own places. */
 export const eventLoop: Executor = {
   free: Number.POSITIVE_INFINITY,
-  run: async ({ task, input, context }) => await task.run(input, context),
+  run: async ({ task, input, context, begins }) => {
+    begins?.()
+    return await task.run(input, context)
+  },
   leave: () => {},
   enter: () => {},
   close: async () => {},

@@ -29,21 +29,34 @@ const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
 
 /** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
-  using _limit = limited(attempt, by.clock)
-  using end = endOf(attempt, by)
+  using limit = new TimeLimit(attempt, by.clock)
+  using end = endOf({ ...attempt, call: { ...attempt.call, begins: () => limit.begin() } }, by)
   return classify(await end.promise, attempt.ending.reason, { ...attempt.trial, chance: by.random.fraction() })
 }
 
-function limited<R>({ call: { task, claim }, ending }: Attempt<R>, clock: Clock): Disposable | undefined {
-  const { timeout } = task
-  if (timeout === null) return undefined
-  return timeoutIn(clock, timeout, () =>
-    ending.abort(
-      new TimeoutError(
-        `The attempt ${claimText(claim)} of the task "${task.name}" took longer than its timeout of ${timeout} ms.`,
-      ),
-    ),
-  )
+/** A run in memory has its time from its code's first line; a durable one from its claim, which others go by. */
+class TimeLimit<R> implements Disposable {
+  readonly #attempt: Attempt<R>
+  readonly #clock: Clock
+  #timer: Disposable | undefined
+
+  constructor(attempt: Attempt<R>, clock: Clock) {
+    this.#attempt = attempt
+    this.#clock = clock
+    if (attempt.call.task.durable) this.begin()
+  }
+
+  begin(): void {
+    const { call, ending } = this.#attempt
+    const { claim, task } = call
+    if (task.timeout === null || this.#timer !== undefined) return
+    const words = `The attempt ${claimText(claim)} of the task "${task.name}" took longer than its timeout of ${task.timeout} ms.`
+    this.#timer = timeoutIn(this.#clock, task.timeout, () => ending.abort(new TimeoutError(words)))
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]()
+  }
 }
 
 /** The only place that runs a task's code. */

@@ -80,6 +80,7 @@ export class Thread {
     }
     this.#calls++
     this.#open = open
+    open.call.begins?.()
     open.onAbort((reason) => this.#abort(open, reason))
     return true
   }
