@@ -1,4 +1,4 @@
-// npm run example <name>: runs examples/<name>.ts, examples/<name>/main.ts, or the same below examples/scenes/.
+// npm run example <name>: runs examples/<name>.ts, examples/<name>/main.ts, or the same below examples/scenes/, with or without the scene's number.
 // An example imports the package by its name, so what runs is dist/, built first where it is missing or older.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -18,7 +18,9 @@ const find = () => {
 
 /** @param {string | undefined} name @param {Map<string, string>} all */
 const choose = (name, all) =>
-  name === undefined ? undefined : (all.get(name) ?? all.get(`scenes/${name}`) ?? all.get(name.replace(/\.ts$/, '')))
+  [...all].find(([key]) =>
+    [key, `${key}.ts`, key.replace('scenes/', ''), key.replace(/^scenes\/\d+-/, '')].includes(name ?? ''),
+  )?.[1]
 
 const [name, ...args] = process.argv.slice(2)
 const all = find()
