@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { milliseconds } from '../core/duration.ts'
 import { OffstageError, RunFailedError, TimeoutError } from '../core/errors.ts'
+import { optional, whole } from '../core/options.ts'
 import type { Run } from '../core/run.ts'
 import type { RunEvent } from '../core/run-events.ts'
 import type { RunEnd, Runs, Started } from '../core/runs.ts'
@@ -16,6 +17,9 @@ export interface HandleParts {
   readonly lend: <T>(wait: () => Promise<T>) => Promise<T>
 }
 
+/** A number read from a header that was not there is NaN, and would skip every event. */
+const position = optional(whole(0), undefined)
+
 /** A handle over whatever keeps the run. O is the starter's word: the task's type says what its runs come to. */
 export function createHandle<O>(parts: HandleParts): RunHandle<O> {
   const { runs, task, started, lend } = parts
@@ -29,8 +33,10 @@ export function createHandle<O>(parts: HandleParts): RunHandle<O> {
     result: async (options?: { timeout?: number | string; signal?: AbortSignal }) =>
       resultOf(await lend(() => ended(parts, options)), id, task) as O,
     cancel: async (reason?: string) => (await runs.cancel(id, reason)) ?? notFound(id),
-    events: (options?: { after?: number; signal?: AbortSignal }) =>
-      runs.watch(id, options) as AsyncIterable<RunEvent<O>>,
+    events: (options: { after?: number; signal?: AbortSignal } = {}) => {
+      position(options.after, 'events.after')
+      return runs.watch(id, options) as AsyncIterable<RunEvent<O>>
+    },
   })
 }
 
