@@ -117,8 +117,8 @@ export class Engine {
     return createHandle<O>({ runs, clock, task: task.name, started, lend: lend ?? keep })
   }
 
-  /** Starts nothing more; performs what is left, as far as the deadline goes; closes everything. */
-  async close(deadline: number): Promise<readonly Drained[]> {
+  /** Starts nothing more; performs what is left, as far as the deadline goes; says so, and closes everything. */
+  async close(deadline: number, drainedNow: () => void): Promise<readonly Drained[]> {
     this.#closing = true
     const until = clock.monotonic() + deadline
     const left = (): number => Math.max(0, until - clock.monotonic())
@@ -131,6 +131,7 @@ export class Engine {
       ))
     const drained = durable === undefined ? [this.#detached] : [this.#detached, durable]
     const abandoned = await drain(drained, Math.max(0, left() - Math.min(LAST_WORDS, deadline / 5)), clock)
+    drainedNow()
     const ends = [this.#threads.close(), ...(durable === undefined ? [] : [durable.close()])]
     await within(clock, left(), Promise.allSettled(ends))
     return abandoned

@@ -60,12 +60,14 @@ function closeOf(engine: Engine, closing: AbortController, shutdown: Settings['s
   let closed: Promise<CloseReport> | undefined
   const close: Offstage['close'] = (options) => {
     const deadline = parseDeadline(options, shutdown.grace + LAST_WORDS)
-    closing.abort()
-    closed ??= engine.close(deadline).then((abandoned) => {
-      strays[Symbol.dispose]()
-      exit?.[Symbol.dispose]()
-      return { abandoned }
-    })
+    // Event streams go on until there is nothing left to tell.
+    closed ??= engine
+      .close(deadline, () => closing.abort())
+      .then((abandoned) => {
+        strays[Symbol.dispose]()
+        exit?.[Symbol.dispose]()
+        return { abandoned }
+      })
     return closed
   }
   const strays = watchStrayFailures()

@@ -31,8 +31,14 @@ export const decode = (text: string | null): unknown => (text === null ? undefin
 
 function stringify(value: unknown, what: string, limit: PayloadLimit): string {
   const walk: Walk = { what, depth: limit.depth, path: [], above: [], negativeZero: false }
-  inspect(value, walk)
-  return walk.negativeZero ? write(value) : JSON.stringify(value)
+  try {
+    inspect(value, walk)
+    return walk.negativeZero ? write(value) : JSON.stringify(value)
+  } catch (cause) {
+    if (cause instanceof NotSerializableError) throw cause
+    // A proxy's trap, a class whose name throws: whatever cannot be read is no JSON.
+    throw new NotSerializableError(`${what}: a value that cannot be read`, [...walk.path], { cause })
+  }
 }
 
 /** Where the walk is: `path` and the objects `above` are pushed and popped, since a copy per value would cost more than the check. */
@@ -64,7 +70,7 @@ function inspectArray(array: readonly unknown[], walk: Walk): void {
   if (Object.getPrototypeOf(array) !== Array.prototype) refuse('an array of a class', walk)
   for (let index = 0; index < array.length; index++) {
     walk.path.push(index)
-    inspect(array[index], walk)
+    inspect(Object.hasOwn(array, index) ? read(array, index, walk) : undefined, walk)
     walk.path.pop()
   }
   // Keys beside the items would be lost.
@@ -83,7 +89,7 @@ function inspectObject(object: object, walk: Walk): void {
   }
 }
 
-function read(object: object, key: string, walk: Walk): unknown {
+function read(object: object, key: string | number, walk: Walk): unknown {
   const property = Object.getOwnPropertyDescriptor(object, key)
   // A getter may answer otherwise the second time, and what is not enumerable JSON leaves out: neither survives unchanged.
   if (property === undefined || property.get !== undefined || property.set !== undefined) refuse('a getter', walk)

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { CanceledError } from '../core/errors.ts'
 import { stderrLogger } from '../runtime/stderr-logger.ts'
 import { realRandom } from '../runtime/world.ts'
 import type { Handler } from './access.ts'
@@ -17,7 +18,7 @@ export async function exchange(handler: Handler, req: IncomingMessage, res: Serv
   try {
     send(await handler(requestOf(req, res)), req, res)
   } catch (error) {
-    if (res.destroyed && isAbort(error)) return // the client went away while the handler read its body
+    if (res.destroyed && isAbort(error)) return // the client went away, and with it whatever the handler did for it
     const reply = failure(error, report)
     if (res.headersSent) res.destroy()
     else send(responseTo(req.method ?? 'GET', reply), req, res)
@@ -146,7 +147,8 @@ function readAway(req: IncomingMessage): void {
   req.resume()
 }
 
-const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'
+const isAbort = (error: unknown): boolean =>
+  error instanceof CanceledError || (error instanceof Error && error.name === 'AbortError')
 
 /** An adapter is handed no logger: what a handler of the application's own throws must not vanish. */
 function report(error: unknown): string {
