@@ -33,6 +33,8 @@ export interface WorkerParts {
   readonly reborn: () => Promise<void>
 }
 
+const NOTHING: Claimed = { claimed: [], left: null, next: null }
+
 /**
  * claim → perform → settle: knows how many places are free and what may be waiting for them. One claim is under way at a time; it
  * shares its commit with the ends that freed the places.
@@ -172,21 +174,20 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   #ask(): void {
-    if (this.#asking || this.#stopped || this.#can.length === 0) return
-    const places = this.#places()
-    if (places.all <= 0) return
+    if (this.#asking || this.#stopped || this.#can.length === 0 || this.#places().all <= 0) return
     this.#asking = true
     this.#woken = false
     this.#freed = false
-    void this.#claim(places) // it never rejects
+    void this.#claim() // it never rejects
   }
 
-  async #claim(places: Places): Promise<void> {
+  async #claim(): Promise<void> {
     const { ledger, instance, reborn, health, lostReply } = this.#parts
     try {
-      const answer = accepted<'claim'>(
-        await ledger.add({ kind: 'claim', instance: instance(), can: this.#can, places }),
-      )
+      // Runs that end together free their places one after another: a moment later all of them are free, and one claim fills them.
+      await Promise.resolve()
+      const write = { kind: 'claim', instance: instance(), can: this.#can, places: this.#places() } as const
+      const answer = this.#stopped ? NOTHING : accepted<'claim'>(await ledger.add(write))
       health.answered()
       if (answer === 'dead') await this.#fenceAll(reborn)
       else this.#take(answer)

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 
-const SMALL = 16
+/** From that many on, a second commit costs less than it hides. */
+const LARGE = 64
 
 interface Waiting<Item, Answer> {
   readonly item: Item
@@ -43,11 +44,16 @@ export class Batcher<Item, Answer> {
     this.#leaving = true
     this.#clock.nextTurn(() => {
       this.#leaving = false
-      const share = Math.max(SMALL, Math.ceil(this.#waiting.length / (this.#limits.flights - this.#out)))
-      const batch = this.#waiting.splice(0, Math.min(share, this.#limits.items))
+      const batch = this.#waiting.splice(0, Math.min(this.#share(), this.#limits.items))
       if (batch.length > 0) void this.#fly(batch) // it never rejects: each item has its own answer
       this.#leave()
     })
+  }
+
+  /** A large crowd is shared out over the flights that are free: while one commits, the answers of the other are worked on. */
+  #share(): number {
+    const { length } = this.#waiting
+    return length < LARGE ? length : Math.ceil(length / (this.#limits.flights - this.#out))
   }
 
   async #fly(batch: readonly Waiting<Item, Answer>[]): Promise<void> {

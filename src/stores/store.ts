@@ -179,7 +179,7 @@ export type Question = { [K in QuestionKind]: QuestionOf<K> }[QuestionKind]
  * rejects as a whole; a write that alone cannot be done answers `Refused` and its neighbours commit; time is the store's.
  */
 export interface Store {
-  /** Commits under way at once. */
+  /** Batches under way at once; they commit in the order they were sent. */
   readonly flights: number
   /** Opens, migrates, checks; rejects with an `OFFSTAGE_STORE_*` error. */
   open(): Promise<Liveness>

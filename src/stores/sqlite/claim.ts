@@ -7,9 +7,6 @@ import type { SentClaimed } from './wire.ts'
 
 type Statements = Prepared<typeof texts>
 
-/** A claim takes no more at once: a commit must not hold up others. */
-const MOST = 10_000
-
 interface Candidate {
   readonly row: Row
   readonly seq: number
@@ -57,7 +54,7 @@ function candidatesOf(
   if (versions.length === 0) return []
   const stage = onThread ? STAGES.thread : STAGES.loop
   const names = JSON.stringify(versions)
-  const plain = sql.candidates.rows(stage, names, Math.min(of.limit, MOST))
+  const plain = sql.candidates.rows(stage, names, of.limit)
   const suspects = sql.candidates.rows(stage + STAGES.suspect, names, 1)
   return [
     ...plain.map((row) => candidateOf(row, { onThread, isSuspect: false })),

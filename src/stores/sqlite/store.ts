@@ -11,11 +11,12 @@ import type { Answer, Question, QuestionKind, QuestionOf, Questions, Store, Writ
 import { folderOf } from './files.ts'
 import { Presence } from './liveness.ts'
 import type { StorageData, StorageProtocol } from './thread.ts'
-import { received, sent } from './wire.ts'
+import { receivedAnswers, sentBatch } from './wire.ts'
 
 /** Our side: batches and questions go to the storage threads, and the disk never stops the event loop. */
 export class SqliteStore implements Store {
-  readonly flights = 1
+  /** SQLite commits one after another. The second is on its way meanwhile, so that neither thread waits for the other. */
+  readonly flights = 2
   readonly #path: string
   readonly #time: Float64Array | undefined
   readonly #presence: Presence
@@ -45,8 +46,7 @@ export class SqliteStore implements Store {
 
   async write(batch: readonly Write[]): Promise<readonly Answer[]> {
     const writer = await this.#opened()
-    const answers = await writer.ask('write', batch.map(sent))
-    return answers.map(received)
+    return receivedAnswers(await writer.ask('write', sentBatch(batch)))
   }
 
   async read<K extends QuestionKind>(question: QuestionOf<K>): Promise<Questions[K][1]> {

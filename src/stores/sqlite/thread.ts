@@ -7,13 +7,13 @@ import { Connection } from './connection.ts'
 import { storeError } from './failures.ts'
 import { layOut } from './files.ts'
 import { Reader } from './read.ts'
-import type { SentAnswer, SentWrite } from './wire.ts'
+import { receivedBatch, sentAnswers } from './wire.ts'
 import { Writer } from './write.ts'
 
 /** What store.ts asks of a storage thread: of the one that writes, or of the one that reads. */
 export type StorageProtocol = {
   readonly open: readonly [null, null]
-  readonly write: readonly [readonly SentWrite[], readonly SentAnswer[]]
+  readonly write: readonly [batch: string, answers: string]
   readonly read: readonly [Question, Questions[QuestionKind][1]]
   readonly close: readonly [null, null]
 }
@@ -42,7 +42,12 @@ function serve(port: MessagePort, { path, readOnly, time }: StorageData): void {
   }
   answering<StorageProtocol>(
     port,
-    { open, close, write: (batch) => opened(writer).write(batch), read: (question) => opened(reader).answer(question) },
+    {
+      open,
+      close,
+      write: (batch) => sentAnswers(opened(writer).write(receivedBatch(batch))),
+      read: (question) => opened(reader).answer(question),
+    },
     (error) => toFailure(storeError(error, path)),
   )
 }

@@ -74,6 +74,14 @@ export const claiming: readonly StorePromise[] = [
     },
   },
   {
+    promise: 'places without a bound take all there is',
+    keep: async (world) => {
+      await insertAll(world, { a: {}, b: { thread: true }, c: {} })
+      const places = { all: Number.POSITIVE_INFINITY, threads: Number.POSITIVE_INFINITY }
+      deepEqual(names(await world.claim(await world.join(), { places })), ['a', 'b', 'c'])
+    },
+  },
+  {
     promise: 'a claim tells the highest priority that it left for want of a place',
     keep: async (world) => {
       const instance = await world.join()
