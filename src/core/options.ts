@@ -73,7 +73,7 @@ export const shape =
     unbuilt: readonly string[] = [],
   ): Parser<Parsed<S>> =>
   (value, at) => {
-    if (!isObject(value)) refuse(at, 'an object', value)
+    if (!isObject(value) || Array.isArray(value)) refuse(at, 'an object', value)
     const within = (key: string): string => (at === '' ? key : `${at}.${key}`)
     for (const key of Object.keys(value)) {
       if (unbuilt.includes(key) && value[key] !== undefined) notBuilt(within(key))

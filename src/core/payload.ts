@@ -19,23 +19,20 @@ export function encode(value: unknown, what: string, limit: PayloadLimit): strin
   if (value === undefined) return null
   const text = stringify(value, what, limit)
   // A UTF-16 unit is at most three bytes of UTF-8: short texts need no count.
-  if (text.length * 3 > limit.bytes && Buffer.byteLength(text) > limit.bytes)
-    throw new OffstageError(
-      'OFFSTAGE_PAYLOAD_TOO_LARGE',
-      `${what} has ${Buffer.byteLength(text)} bytes of JSON; the limit is ${limit.bytes}. Keep the bytes in a file or a table and pass their key.`,
-    )
+  const bytes = text.length * 3 > limit.bytes ? Buffer.byteLength(text) : 0
+  if (bytes > limit.bytes) throw tooLarge(what, String(bytes), limit)
   return text
 }
 
 export const decode = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text))
 
 function stringify(value: unknown, what: string, limit: PayloadLimit): string {
-  const walk: Walk = { what, depth: limit.depth, path: [], above: [], negativeZero: false }
+  const walk: Walk = { what, limit, path: [], above: [], bytes: 0, negativeZero: false }
   try {
     inspect(value, walk)
     return walk.negativeZero ? write(value) : JSON.stringify(value)
   } catch (cause) {
-    if (cause instanceof NotSerializableError) throw cause
+    if (cause instanceof OffstageError) throw cause
     // A proxy's trap, a class whose name throws: whatever cannot be read is no JSON.
     throw new NotSerializableError(`${what}: a value that cannot be read`, [...walk.path], { cause })
   }
@@ -44,13 +41,28 @@ function stringify(value: unknown, what: string, limit: PayloadLimit): string {
 /** Where the walk is: `path` and the objects `above` are pushed and popped, since a copy per value would cost more than the check. */
 interface Walk {
   readonly what: string
-  readonly depth: number
+  readonly limit: PayloadLimit
   readonly path: (string | number)[]
   readonly above: object[]
+  /** At least so many bytes of JSON: enough to refuse a huge value before it is written down. */
+  bytes: number
   negativeZero: boolean
 }
 
+/** Far beyond the limit nothing more is read; near it the whole is, and the refusal can say how large it is. */
+function count(bytes: number, walk: Walk): void {
+  walk.bytes += bytes
+  if (walk.bytes > walk.limit.bytes * 2) throw tooLarge(walk.what, `more than ${walk.bytes}`, walk.limit)
+}
+
+const tooLarge = (what: string, size: string, { bytes }: PayloadLimit): OffstageError =>
+  new OffstageError(
+    'OFFSTAGE_PAYLOAD_TOO_LARGE',
+    `${what} has ${size} bytes of JSON; the limit is ${bytes}. Keep the bytes in a file or a table and pass their key.`,
+  )
+
 function inspect(value: unknown, walk: Walk): void {
+  count(typeof value === 'string' ? value.length + 2 : 1, walk)
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) refuse(String(value), walk)
@@ -59,7 +71,7 @@ function inspect(value: unknown, walk: Walk): void {
   }
   if (typeof value !== 'object') refuse(value === undefined ? 'undefined' : `a ${typeof value}`, walk)
   if (walk.above.includes(value)) refuse('a cycle', walk)
-  if (walk.above.length >= walk.depth) refuse(`more than ${walk.depth} levels`, walk)
+  if (walk.above.length >= walk.limit.depth) refuse(`more than ${walk.limit.depth} levels`, walk)
   walk.above.push(value)
   if (Array.isArray(value)) inspectArray(value, walk)
   else inspectObject(value, walk)
@@ -84,7 +96,10 @@ function inspectObject(object: object, walk: Walk): void {
     if (typeof key === 'symbol') refuse('a symbol as key', walk)
     walk.path.push(key)
     const value = read(object, key, walk)
-    if (value !== undefined) inspect(value, walk)
+    if (value !== undefined) {
+      count(key.length + 3, walk)
+      inspect(value, walk)
+    }
     walk.path.pop()
   }
 }

@@ -7,7 +7,7 @@ import type { Run } from '../core/run.ts'
 import { isDone, type State } from '../core/run-state.ts'
 import type { RunEnd } from '../core/runs.ts'
 import { perform } from '../runtime/perform.ts'
-import type { ClaimedRun, Settled } from '../stores/store.ts'
+import type { ClaimedRun, RunRecord, Settled } from '../stores/store.ts'
 import { Attempt, type AttemptParts, type Held, type Holder } from './attempt.ts'
 import { accepted, isRefused } from './ledger.ts'
 import { runOf } from './records.ts'
@@ -43,9 +43,10 @@ export class Attempts {
   async record(held: Held, verdict: Verdict<Text>, holder: Holder): Promise<number | undefined> {
     const { watch } = this.#parts
     const { run, claim } = held
-    const { answer, outcome, thrown } = await this.#settle(claim, verdict)
-    if (answer === 'fenced') {
-      if (!(await this.#endedBy(claim, outcome))) holder.fence(claim)
+    const { answer: first, outcome, thrown } = await this.#settle(claim, verdict)
+    const answer = first === 'fenced' ? await this.#endedBy(claim, outcome) : first
+    if (answer === undefined) {
+      holder.fence(claim)
       watch.changed(claim.run)
       return undefined
     }
@@ -71,12 +72,11 @@ export class Attempts {
     return { outcome, thrown, answer: accepted<'settle'>(await ledger.insist({ kind: 'settle', claim, outcome })) }
   }
 
-  /** A reply was lost and the write was repeated: the run reads as ended by this very attempt. */
-  async #endedBy(claim: Claim, outcome: Outcome<Text>): Promise<boolean> {
+  /** A reply was lost and the write was repeated: the run reads as this very attempt left it. */
+  async #endedBy(claim: Claim, outcome: Outcome<Text>): Promise<Settled | undefined> {
     const record = await this.#parts.store.read({ kind: 'find', run: claim.run }).catch(() => undefined)
-    return (
-      record !== undefined && record.attempt === claim.attempt && isDone(record.state) && record.state === outcome.kind
-    )
+    if (record === undefined || record.attempt !== claim.attempt || !reads(record, outcome)) return undefined
+    return { state: record.state, at: record.finishedAt ?? record.dueAt, number: record.number }
   }
 
   #tell(state: State, came: Outcome['kind'], told: () => { readonly run: Run; readonly error: unknown }): void {
@@ -97,6 +97,12 @@ function inputOf({ id, input }: ClaimedRun): { readonly value: unknown } | { rea
       threw: new OffstageError('OFFSTAGE_STORE_CORRUPT', `The stored input of the run ${id} is not JSON.`, { cause }),
     }
   }
+}
+
+/** What is thrown has its place and moment in its stack: the same text is the same failure. */
+function reads({ state, error }: RunRecord, outcome: Outcome<Text>): boolean {
+  if (outcome.kind === 'retry') return state === 'waiting' && error?.stack === outcome.error.stack && error !== null
+  return state === outcome.kind
 }
 
 /** How the run ended for those who wait for it here; undefined: it waits again. */

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { milliseconds, type Duration } from '../core/duration.ts'
+import { OffstageError } from '../core/errors.ts'
 import type { Logger, LogLevel } from '../core/logger.ts'
 import { boolean, isFunction, isObject, optional, refuse, shape, whole, type Parser } from '../core/options.ts'
 import type { TaskSource } from './registry.ts'
@@ -32,10 +33,18 @@ const tasks: Parser<TaskSource> = (value, at) =>
     ? value
     : refuse(at, 'a module, a list of tasks or an object whose values are tasks', value) // the registry looks at what is inside
 
-const store: Parser<unknown> = (value, at) =>
-  typeof value === 'string' || (isObject(value) && isFunction(value['write']))
-    ? value
-    : refuse(at, "'sqlite:PATH', 'memory:' or a Store", value)
+const STORE = "'sqlite:PATH', 'memory:' or a Store"
+const ADDRESS = /^(?:memory:|sqlite:.+)$/s
+
+/** An address is not shown: it may hold a password. */
+const store: Parser<unknown> = (value, at) => {
+  if (typeof value === 'string' && !ADDRESS.test(value))
+    throw new OffstageError(
+      'OFFSTAGE_BAD_OPTION',
+      `\`${at}\` must be ${STORE}, got another text. Postgres is not available in this version of Offstage.`,
+    )
+  return typeof value === 'string' || (isObject(value) && isFunction(value['write'])) ? value : refuse(at, STORE, value)
+}
 
 const anything: Parser<unknown> = (value) => value
 
@@ -85,7 +94,7 @@ export function parseSettings(options: unknown): Settings {
     ...rest,
     concurrency: work.concurrency,
     threads: { ...threads, size: threads.size ?? Math.max(1, availableParallelism() - 1) },
-    store: parsed.store ?? process.env['OFFSTAGE_STORE'] ?? 'sqlite:.offstage/offstage.db',
+    store: parsed.store ?? store(process.env['OFFSTAGE_STORE'] ?? 'sqlite:.offstage/offstage.db', 'OFFSTAGE_STORE'),
   })
 }
 

@@ -46,7 +46,8 @@ export class Connection {
     this.#database = new DatabaseSync(path, { readOnly, timeout: 5_000 })
     try {
       this.#checkLibrary()
-      this.#checkOwner(path)
+      // One snapshot: another process may migrate between two questions.
+      this.snapshot(() => this.#checkOwner(path))
       const settings = readOnly ? sql.SETTINGS : [sql.JOURNAL, ...sql.SETTINGS]
       for (const { set, read, value } of settings) {
         this.#database.exec(set)
@@ -122,7 +123,7 @@ export class Connection {
 
   /** In one transaction, its version read anew within: of two processes that start at once, the second finds nothing to do. */
   #migrate(path: string): void {
-    if (this.#checkOwner(path) === MIGRATIONS.length) return
+    if (this.snapshot(() => this.#checkOwner(path)) === MIGRATIONS.length) return
     this.transaction(() => {
       for (const migration of MIGRATIONS.slice(this.#checkOwner(path))) this.#database.exec(migration)
       this.#database.exec(sql.stamp(MIGRATIONS.length))
