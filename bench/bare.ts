@@ -27,9 +27,7 @@ export function bareLoop({
   const from = performance.now()
   while (performance.now() - from < ms) {
     const inserts = Array.from({ length: size }, newRun)
-    writer.write(
-      inserts.map((run) => sent({ kind: 'insert', run, ...(settle ? { claimFor: INSTANCE.id } : {}) })),
-    )
+    writer.write(inserts.map((run) => sent({ kind: 'insert', run, ...(settle ? { claimFor: INSTANCE.id } : {}) })))
     if (settle)
       writer.write(
         inserts.map(

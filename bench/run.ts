@@ -129,29 +129,24 @@ interface Row {
   readonly measure: () => number | Promise<number>
   readonly figures: number[]
 }
-const row = (name: string, unit: string, measure: Row['measure'], digits = 0): Row => ({
-  name,
-  unit,
-  digits,
-  measure,
-  figures: [],
-})
+const runs = (name: string, measure: Row['measure']): Row => ({ name, unit: 'runs/s', digits: 0, measure, figures: [] })
+const ms = (name: string, measure: Row['measure']): Row => ({ name, unit: 'ms', digits: 2, measure, figures: [] })
 
-const bare = row('bare driver: insert and settle', 'runs/s', () =>
+const bare = runs('bare driver: insert and settle', () =>
   bareLoop({ path: file(), size: quantile(batches, 0.5), ms: MS }),
 )
-const bareInserts = row('bare driver: insert', 'runs/s', () =>
+const bareInserts = runs('bare driver: insert', () =>
   bareLoop({ path: file(), size: quantile(batches, 0.5), ms: MS, settle: false }),
 )
 const rows: readonly Row[] = [
-  row('starts, 100 in flight, each after its fsync', 'runs/s', starts),
-  row('start to end, 100 producers, concurrency 100', 'runs/s', startToEnd(100)),
-  row('start to end, 100 producers, concurrency 16', 'runs/s', startToEnd(16)),
+  runs('starts, 100 in flight, each after its fsync', starts),
+  runs('start to end, 100 producers, concurrency 100', startToEnd(100)),
+  runs('start to end, 100 producers, concurrency 16', startToEnd(16)),
   bareInserts,
   bare,
-  row('pickup p50, idle', 'ms', pickup, 2),
-  row('event-loop delay p99 at 1,000 runs/s', 'ms', loopDelay, 2),
-  row('fdatasync of 4 KiB, p50', 'ms', fsyncs, 2),
+  ms('pickup p50, idle', pickup),
+  ms('event-loop delay p99 at 1,000 runs/s', loopDelay),
+  ms('fdatasync of 4 KiB, p50', fsyncs),
 ]
 
 const TMPFS = 0x01021994

@@ -68,10 +68,10 @@ describe('the packed package', { timeout: 120_000 }, () => {
     async (subpath) => {
       const name = subpath.replace('.', 'offstage')
       const attributes = name.endsWith('.json') ? `, { with: { type: 'json' } }` : ''
-      writeFileSync(join(folder, 'a.mjs'), `console.log(Object.keys(await import('${name}'${attributes})).length > 0)`)
-      writeFileSync(join(folder, 'a.cjs'), `console.log(Object.keys(require('${name}')).length > 0)`)
+      writeFileSync(join(folder, 'a.mjs'), `console.log(typeof (await import('${name}'${attributes})))`)
+      writeFileSync(join(folder, 'a.cjs'), `console.log(typeof require('${name}'))`)
       for (const file of ['a.mjs', 'a.cjs']) {
-        expect(await succeeds(process.execPath, [file], folder)).toBe('true\n') // and no warning
+        expect(await succeeds(process.execPath, [file], folder)).toBe('object\n') // and no warning; types alone are a module as well
       }
     },
   )
@@ -96,7 +96,7 @@ describe('the packed package', { timeout: 120_000 }, () => {
 
 /** Measured, and 15 % above: what `import 'offstage'` loads at once, each file minified, together as gzip. Node loads
  * whole files, so nothing is shaken out. Larger on purpose? Set it anew, in the change that needs it. */
-const CORE_BYTES = 20_000
+const CORE_BYTES = 36_000
 
 test('the core keeps to its size', () => {
   const loaded = [...loadedWith('index.ts', readSources())].filter((path) => path.endsWith('.ts')).sort()

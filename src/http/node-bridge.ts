@@ -4,7 +4,7 @@ import { stderrLogger } from '../runtime/stderr-logger.ts'
 import { realRandom } from '../runtime/world.ts'
 import type { Handler } from './access.ts'
 import { failure } from './problem.ts'
-import { responseTo, TextResponse } from './reply.ts'
+import { responseTo, textOf } from './reply.ts'
 
 /** Names and addresses; whatever else a client sends as Host must not get into a URL. */
 const HOST = /^(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
@@ -93,7 +93,7 @@ function signalOf(res: ServerResponse): AbortSignal {
 function send(response: Response, req: IncomingMessage, res: ServerResponse): void {
   if (!req.complete) res.prependOnceListener('finish', () => readAway(req)) // before Node does, which reads away without end
   const headers = [...response.headers].flat()
-  const text = response instanceof TextResponse && !response.bodyUsed ? response.content : undefined
+  const text = textOf(response)
   if (text !== undefined) headers.push('content-length', String(Buffer.byteLength(text)))
   if (text === undefined && response.body !== null && req.method !== 'HEAD') {
     const reader = response.body.getReader()

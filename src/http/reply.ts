@@ -16,20 +16,24 @@ const READ = { ...EVERY, vary: 'Accept, Authorization, Cookie' }
 
 export const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
-/** A Response that still has its text: a bridge writes it at once, where the body's stream would cost as much as the whole request. */
-export class TextResponse extends Response {
-  readonly content: string
-  constructor(content: string, init: ResponseInit) {
-    super(content, init)
-    this.content = content
-  }
-}
+const TEXT: unique symbol = Symbol('offstage.text')
+
+/**
+ * A Response that still has its text: a bridge writes it at once, where the body's stream would cost as much as the whole request. No
+ * class of its own: naming `Response` when this module loads would load Node's whole HTTP client with it.
+ */
+const textResponse = (text: string, init: ResponseInit): Response =>
+  Object.defineProperty(new Response(text, init), TEXT, { value: text })
+
+/** The text of a body that nobody has read; undefined: it is a stream. */
+export const textOf = (response: Response & { readonly [TEXT]?: string }): string | undefined =>
+  response.bodyUsed ? undefined : response[TEXT]
 
 /** HEAD answers as GET, without the body. */
 export function responseTo(method: string, { status, headers, body }: Reply): Response {
   const init = { status, headers: { ...(isRead(method) ? READ : EVERY), ...headers } }
   if (body === undefined || method === 'HEAD') return new Response(null, init)
-  return typeof body === 'string' ? new TextResponse(body, init) : new Response(body, init)
+  return typeof body === 'string' ? textResponse(body, init) : new Response(body, init)
 }
 
 export const json = (status: number, body: object, headers?: Readonly<Record<string, string>>): Reply => ({
