@@ -64,7 +64,7 @@ async function rate(one: () => Promise<unknown>): Promise<number> {
     return (count * 1_000) / (performance.now() - from)
   }
   await go(MS / 4)
-  return await go(MS)
+  return go(MS)
 }
 
 const starts = (): Promise<number> => offstageWith(false, (offstage) => rate(() => offstage.start(noop, { n: 1 })))

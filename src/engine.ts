@@ -11,11 +11,11 @@ import { drain, type Drained } from './runtime/drain.ts'
 import { inEmptyContext } from './runtime/empty-context.ts'
 import { eventLoop, lazily, type Executor } from './runtime/executor.ts'
 import { createHandle } from './runtime/handle.ts'
-import { cancelOn, mustBeKnown, takeIn } from './runtime/intake.ts'
-import { joinedRuns } from './runtime/joined-runs.ts'
+import { cancelOn, knownTask, mustBePerformable, takeIn } from './runtime/intake.ts'
+import { JoinedRuns } from './runtime/joined-runs.ts'
 import { loadTasks, type Registry } from './runtime/registry.ts'
 import type { Settings } from './runtime/settings.ts'
-import { within } from './runtime/timers.ts'
+import { pause, within } from './runtime/timers.ts'
 import { realClock as clock, realRandom as random } from './runtime/world.ts'
 import type { Store } from './stores/store.ts'
 
@@ -34,7 +34,7 @@ interface From {
 
 /** Detached, threads and durable, wired: each is there when it is first needed. */
 export class Engine {
-  readonly runs: Runs
+  readonly runs: JoinedRuns
   readonly #settings: Settings
   readonly #channels: Channels
   readonly #registry: Registry | Promise<Registry>
@@ -64,7 +64,7 @@ export class Engine {
       },
       startFrom: (run, lend) => this.#startFrom({ run, lend }),
     })
-    this.runs = joinedRuns(() => this.#keepers())
+    this.runs = new JoinedRuns(() => this.#keepers())
   }
 
   get draining(): boolean {
@@ -74,7 +74,7 @@ export class Engine {
   /** The tasks are loaded and, where this instance performs durable ones, the store is open. */
   async ready(): Promise<void> {
     const { all } = await this.#registry
-    for (const task of all) mustBeKnown(task, await this.#registry)
+    for (const task of all) mustBePerformable(task, await this.#registry)
     if (this.#settings.concurrency > 0 && all.some((task) => task.durable)) await this.#openDurable()
   }
 
@@ -91,11 +91,10 @@ export class Engine {
     from,
   }: Asked & { readonly inputs: readonly unknown[] }): Promise<readonly Started[]> {
     if (this.#closing && from === undefined) throw new ShutdownError()
+    const known = knownTask(task, await this.#registry)
     const requests = await Promise.all(
-      inputs.map((input) => takeIn({ task, input, options, parent: from?.run ?? null })),
+      inputs.map((input) => takeIn({ task: known, input, options, parent: from?.run ?? null })),
     )
-    const registry = await this.#registry
-    for (const request of requests) mustBeKnown(request.task, registry)
     const all = await this.#begin(requests, from)
     for (const { id } of all) cancelOn(options?.signal, this.runs, id)
     return all
@@ -131,6 +130,8 @@ export class Engine {
       ))
     const drained = durable === undefined ? [this.#detached] : [this.#detached, durable]
     const abandoned = await drain(drained, Math.max(0, left() - Math.min(LAST_WORDS, deadline / 5)), clock)
+    // Whoever follows a run that has just ended is told of its end before the streams close.
+    if (this.runs.followers > 0) await pause(clock, Math.min(LAST_LOOK, left()))
     drainedNow()
     const ends = [this.#threads.close(), ...(durable === undefined ? [] : [durable.close()])]
     await within(clock, left(), Promise.allSettled(ends))
@@ -179,7 +180,8 @@ export class Engine {
       typeof given === 'string' ? await (await import('./stores/open.ts')).openStore(given) : (given as Store) // its shape was looked at with the settings
     const startFrom = (parent: Parent): TaskContext['start'] =>
       this.#startFrom({ run: parent.claim.run, lend: (wait) => parent.lend(wait), parent })
-    const parts = { store, clock, random, logger, limits, concurrency, startFrom, channels: this.#channels }
+    const closing = (): boolean => this.#closing
+    const parts = { store, clock, random, logger, limits, concurrency, startFrom, closing, channels: this.#channels }
     return DurableRuns.open({ ...parts, registry: await this.#registry, loop: eventLoop, threads: this.#threads })
   }
 
@@ -191,13 +193,16 @@ export class Engine {
     const { limits, threads } = this.#settings
     const stray = (claim: Claim, task: string, error: unknown): void =>
       this.#channels.tell('task:stray', () => ({ claim, task, error }))
-    // Without a module no run gets here: `mustBeKnown` refuses it at the door.
+    // Without a module no run gets here: it is refused at the door.
     return threadExecutor({ size: threads.size, module: module ?? '', limits, clock, taskOf, stray })
   }
 }
 
 /** Whoever waits outside of any run has no place to lend. */
 const keep = <T>(wait: () => Promise<T>): Promise<T> => wait()
+
+/** For the last events to be read and sent. */
+const LAST_LOOK = 200
 
 /** Kept of a deadline for closing what was drained: at most that, and at most a fifth. */
 const LAST_WORDS = 500

@@ -14,7 +14,8 @@ const LONG_FUNCTIONS: Readonly<Record<string, string>> = {}
 const MODULE_STATE: Readonly<Record<string, string>> = {
   'runtime/exit-signals.ts draining': 'a process has one pair of signals, however many instances it holds',
   'runtime/exit-signals.ts drains': 'as above: what is to be drained when they come',
-  'runtime/stray-failures.ts watching': 'a process has one pair of failure events: the listeners are there while somebody needs them',
+  'runtime/stray-failures.ts watching':
+    'a process has one pair of failure events: the listeners are there while somebody needs them',
   'runtime/stray-failures.ts origins': 'whose code runs: an AsyncLocalStorage must be one for all',
 }
 

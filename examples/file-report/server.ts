@@ -62,7 +62,7 @@ const hashOf = (tag: string): string =>
     .digest('base64')}'`
 const page = {
   'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': `default-src 'none'; connect-src 'self'; script-src ${hashOf('script')}; style-src ${hashOf('style')}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  'content-security-policy': `default-src 'none'; connect-src 'self'; img-src data:; script-src ${hashOf('script')}; style-src ${hashOf('style')}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 }

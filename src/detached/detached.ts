@@ -192,14 +192,16 @@ export class Detached implements Runs, Starter, Drainable {
     const claim: Claim = { run: run.id, attempt: run.attempt }
     const progress = new Throttle<Parameters<LiveRun['note']>[0]>(clock, PROGRESS_EVERY, (note) => run.note(note))
     const { executor } = line.places
+    // Code that heeds no signal may go on beside the next attempt: what it tells is not that one's.
+    const isCurrent = (): boolean => run.ending === ending
     const lending = new Lending(line.limiter, executor)
     const context = createContext({
       claim,
       task: task.name,
       ending,
       logger: this.#parts.logger,
-      progress: (data) => !run.done && progress.push({ type: 'progress', data }),
-      emit: (data) => !run.done && run.note({ type: 'output', data }),
+      progress: (data) => isCurrent() && progress.push({ type: 'progress', data }),
+      emit: (data) => isCurrent() && run.note({ type: 'output', data }),
       start: this.#parts.startFrom(run.id, (wait) => lending.lend(wait)),
     })
     const origin = {

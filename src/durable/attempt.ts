@@ -63,6 +63,7 @@ export class Attempt implements Parent, Origin {
   #notes: Notes | undefined
   #journal: Journal | undefined
   #step: DurableContext['step'] | undefined
+  #over = false
 
   constructor(parts: AttemptParts, by: { readonly held: Held; readonly holder: Holder; readonly executor: Executor }) {
     this.#parts = parts
@@ -114,8 +115,14 @@ export class Attempt implements Parent, Origin {
 
   /** The code has ended: what was told and not written yet goes out before that end. */
   end(): void {
+    this.#over = true
     this.#lending.end()
     this.#notes?.flush()
+  }
+
+  /** A write that was left behind when the code ended says nothing of who holds the run: the end itself is answered. */
+  #fenced(): void {
+    if (!this.#over) this.#holder.fence(this.claim)
   }
 
   get #limit(): PayloadLimit {
@@ -125,14 +132,14 @@ export class Attempt implements Parent, Origin {
   get #told(): Notes {
     const { ledger, clock, watch } = this.#parts
     const written = (answer: 'done' | 'fenced'): void =>
-      answer === 'fenced' ? this.#holder.fence(this.claim) : watch.changed(this.claim.run)
+      answer === 'fenced' ? this.#fenced() : watch.changed(this.claim.run)
     return (this.#notes ??= new Notes({ ledger, clock, claim: this.claim, limit: this.#limit, written }))
   }
 
   get #memory(): Journal {
     const { store, ledger } = this.#parts
     const { claim } = this
-    const fenced = (): void => this.#holder.fence(claim)
+    const fenced = (): void => this.#fenced()
     return (this.#journal ??= storeJournal({ store, ledger, claim, fenced }))
   }
 }

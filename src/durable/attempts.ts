@@ -43,10 +43,12 @@ export class Attempts {
   async record(held: Held, verdict: Verdict<Text>, holder: Holder): Promise<number | undefined> {
     const { watch } = this.#parts
     const { run, claim } = held
-    const { answer: first, outcome, thrown } = await this.#settle(claim, verdict)
+    let isRepeated = false
+    const { answer: first, outcome, thrown } = await this.#settle(claim, verdict, () => (isRepeated = true))
     const answer = first === 'fenced' ? await this.#endedBy(claim, outcome) : first
     if (answer === undefined) {
-      holder.fence(claim)
+      // The next try may have begun before the repeat: whether this one's end was written nobody knows any more, and nothing is told.
+      if (!(isRepeated && outcome.kind === 'retry')) holder.fence(claim)
       watch.changed(claim.run)
       return undefined
     }
@@ -63,9 +65,10 @@ export class Attempts {
   async #settle(
     claim: Claim,
     verdict: Verdict<Text>,
+    lostReply: () => void,
   ): Promise<Verdict<Text> & { readonly answer: Settled | 'fenced' }> {
     const { ledger } = this.#parts
-    const answer = await ledger.insist({ kind: 'settle', claim, outcome: verdict.outcome })
+    const answer = await ledger.insist({ kind: 'settle', claim, outcome: verdict.outcome }, lostReply)
     if (!isRefused(answer)) return { ...verdict, answer }
     const thrown = new OffstageError(answer.refused, answer.message)
     const outcome = failed('error', toFailure(thrown))

@@ -42,6 +42,8 @@ export interface DurableParts {
   /** Runs performed at once; 0: this instance only starts them. */
   readonly concurrency: number
   readonly startFrom: (parent: Parent) => TaskContext['start']
+  /** Asked once the store is open: an instance that is shutting down by then must not begin. */
+  readonly closing: () => boolean
 }
 
 /** How often other processes' work, deaths and cancels are looked for. */
@@ -65,6 +67,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
     const presence = new Presence({ ledger, liveness, random: parts.random })
     try {
       await presence.join()
+      if (parts.closing()) throw new ShutdownError()
       return new DurableRuns(parts, { liveness, ledger, presence })
     } catch (error) {
       liveness.end()

@@ -26,12 +26,13 @@ export class Ledger {
   }
 
   /** For what an attempt came to: tried until there is an answer, or until the ledger closes. Each such write is harmless twice. */
-  async insist<K extends 'settle' | 'record'>(write: WriteOf<K>): Promise<AnswerOf<K>> {
+  async insist<K extends 'settle' | 'record'>(write: WriteOf<K>, lostReply?: () => void): Promise<AnswerOf<K>> {
     for (let wait = PATIENCE.first; ; wait = Math.min(wait * 2, PATIENCE.most)) {
       try {
         return await this.add(write)
       } catch (error) {
         if (this.#closed.signal.aborted) throw error
+        lostReply?.()
         await pause(this.#clock, wait, this.#closed.signal)
       }
     }

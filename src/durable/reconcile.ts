@@ -8,7 +8,7 @@ import type { Worker } from './worker.ts'
 export interface ReconcileParts {
   readonly store: Store
   readonly ledger: Ledger
-  readonly worker: Pick<Worker, 'held' | 'holds' | 'cancel' | 'wake'>
+  readonly worker: Pick<Worker, 'held' | 'performs' | 'cancel' | 'wake'>
   readonly instance: () => InstanceId
 }
 
@@ -33,7 +33,7 @@ export class Reconcile implements Role {
     if (worker.held === 0 && !this.#uncertain) return
     const performing = await store.read({ kind: 'performing', instance: instance() })
     for (const { claim, cancelRequested } of performing) if (cancelRequested) worker.cancel(claim.run)
-    await this.#giveBack(performing.map(({ claim }) => claim).filter(({ run }) => !worker.holds(run)))
+    await this.#giveBack(performing.map(({ claim }) => claim).filter((claim) => !worker.performs(claim)))
   }
 
   /** Seen at two looks, since a reply may be under way: it was not begun, so it is no try. */

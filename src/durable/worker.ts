@@ -8,7 +8,7 @@ import { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
 import type { Registry } from '../runtime/registry.ts'
 import type { Role } from '../runtime/service.ts'
-import { timeoutIn } from '../runtime/timers.ts'
+import { Alarm } from '../runtime/timers.ts'
 import type { Claimed, ClaimedRun, Inserted, NewRun, Places, Store, Version } from '../stores/store.ts'
 import type { Held, Holder } from './attempt.ts'
 import type { Attempts } from './attempts.ts'
@@ -44,7 +44,7 @@ export class Worker implements Role, Drainable, Holder {
   readonly #can: readonly Version[]
   readonly #held = new Map<RunId, Held>()
   /** Of these, those that were found to be another's: told once. */
-  readonly #fenced = new Set<RunId>()
+  readonly #fenced = new Set<Held>()
   /** Those that begin in the next turn. */
   #next: Held[] = []
   #taken = 0
@@ -57,15 +57,18 @@ export class Worker implements Role, Drainable, Holder {
   #woken = false
   #freed = false
   #stopped = false
-  #alarm: { readonly at: number; readonly timer: Disposable } | undefined
+  /** For runs that become due. */
+  readonly #alarm: Alarm
   readonly #quieter = new Set<() => void>()
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
+    this.#alarm = new Alarm(parts.clock, () => this.wake())
     this.#can = parts.registry.all
       .filter((task) => task.durable)
       .map(({ name, version, thread }) => ({ task: name, version, thread }))
     this.#stopped = parts.concurrency === 0
+    if (this.#stopped) this.#alarm[Symbol.dispose]()
   }
 
   /** Every so often: runs of other processes may wait. */
@@ -80,6 +83,10 @@ export class Worker implements Role, Drainable, Holder {
 
   holds(run: RunId): boolean {
     return this.#held.has(run)
+  }
+
+  performs({ run, attempt }: Claim): boolean {
+    return this.#held.get(run)?.claim.attempt === attempt
   }
 
   /** Asks the code of a run that is performed here to stop. */
@@ -107,7 +114,9 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   /** A run was committed: it is born claimed and begins here, or waits. */
-  inserted(run: NewRun, { claimed, createdAt, dueAt }: Inserted): void {
+  inserted(run: NewRun, { disposition, claimed, createdAt, dueAt }: Inserted): void {
+    // A repeated parent asks for its child again: that one waits, runs or has ended already, here or elsewhere.
+    if (disposition === 'existing') return
     if (claimed) {
       this.#begin({
         ...run,
@@ -128,7 +137,7 @@ export class Worker implements Role, Drainable, Holder {
         number: 2,
         trimmed: 0,
       })
-    } else if (dueAt > createdAt) this.#askIn(dueAt - createdAt)
+    } else if (dueAt > createdAt) this.#alarm.ringIn(dueAt - createdAt)
     else this.wake(run.priority)
   }
 
@@ -151,7 +160,7 @@ export class Worker implements Role, Drainable, Holder {
   /** What is under way ends, and what a reply still brings is given back: nothing begins any more. */
   async idle(): Promise<void> {
     this.#stopped = true
-    this.#alarm?.timer[Symbol.dispose]()
+    this.#alarm[Symbol.dispose]()
     while (!this.#isQuiet()) await new Promise<void>((resolve) => this.#quieter.add(resolve))
   }
 
@@ -203,7 +212,7 @@ export class Worker implements Role, Drainable, Holder {
 
   #take({ claimed, left, next }: Claimed): void {
     if (!this.#woken) this.#left = left
-    if (next !== null) this.#askIn(next)
+    if (next !== null) this.#alarm.ringIn(next)
     for (const run of claimed) this.#begin(run)
   }
 
@@ -216,29 +225,20 @@ export class Worker implements Role, Drainable, Holder {
   /** Another attempt, or nobody, holds this run: its code is told, and nothing of it is written any more. */
   fence(claim: Claim): void {
     const held = this.#held.get(claim.run)
-    if (held === undefined || held.claim.attempt !== claim.attempt || this.#fenced.has(claim.run)) return
-    this.#fenced.add(claim.run)
+    if (held === undefined || held.claim.attempt !== claim.attempt || this.#fenced.has(held)) return
+    this.#fenced.add(held)
     this.#parts.channels.tell('run:fenced', () => ({ claim, task: held.task.name }))
     held.ending.abort(new FencedError(claimText(claim)))
   }
 
-  #askIn(ms: number): void {
-    const { clock } = this.#parts
-    const at = clock.monotonic() + ms
-    if (this.#stopped || (this.#alarm !== undefined && this.#alarm.at <= at)) return
-    this.#alarm?.timer[Symbol.dispose]()
-    const ring = (): void => {
-      this.#alarm = undefined
-      this.wake()
-    }
-    this.#alarm = { at, timer: timeoutIn(clock, ms, ring) }
-  }
-
   /** In a later turn than the answer that brought it. */
-  #begin(run: ClaimedRun): void {
-    const task = this.#parts.registry.get(run.task)
+  #begin(claimed: ClaimedRun): void {
+    const task = this.#parts.registry.get(claimed.task)
     if (task === undefined)
-      throw new TypeError(`The store gave the run ${run.id} of the task "${run.task}", which was not asked for.`)
+      throw new TypeError(
+        `The store gave the run ${claimed.id} of the task "${claimed.task}", which was not asked for.`,
+      )
+    const run = claimed.thread === task.thread ? claimed : { ...claimed, thread: task.thread }
     const held: Held = { run, task, claim: { run: run.id, attempt: run.attempt }, ending: new Ending() }
     this.#held.set(run.id, held)
     // Its claim was under way when this instance began to stop: it did not begin, so it is no try.
@@ -270,13 +270,14 @@ export class Worker implements Role, Drainable, Holder {
     const { attempts, health } = this.#parts
     try {
       const again = await attempts.record(held, verdict, this)
-      if (again !== undefined) this.#askIn(again)
+      if (again !== undefined) this.#alarm.ringIn(again)
     } catch (error) {
       // Closed before the store answered, or refused twice: the run is taken back once this instance is gone.
       health.failed(error)
     }
-    this.#held.delete(held.claim.run)
-    this.#fenced.delete(held.claim.run)
+    // The run may be held again: its next attempt can be claimed in the very commit that records this one.
+    if (this.#held.get(held.claim.run) === held) this.#held.delete(held.claim.run)
+    this.#fenced.delete(held)
     this.#tellQuiet()
   }
 

@@ -5,7 +5,7 @@ import { accepted, parseAccept } from './accepted.ts'
 import { crossSite, MOUNT, mustBeOpen, rightsOf, type Mountable } from './access.ts'
 import type { Right } from './contract.ts'
 import type { HttpParts, Surface } from './parts.ts'
-import { coded, failure, plain, runNotFound } from './problem.ts'
+import { coded, failure, isAbort, plain, runNotFound } from './problem.ts'
 import { responseTo, type Reply } from './reply.ts'
 import { allowOf, linksAt, routesAt, type Route } from './routes.ts'
 import { StreamPlaces } from './stream-places.ts'
@@ -27,7 +27,10 @@ export function createHttp(parts: HttpParts): Http {
     return id
   }
   const answer = async (request: Request, reply: Promise<Reply | Response>): Promise<Response> => {
-    const given = await reply.catch((error: unknown) => failure(error, report))
+    // A client that went away while its body was read is nobody's failure, and gets no answer.
+    const given = await reply.catch((error: unknown) =>
+      failure(error, request.signal.aborted && isAbort(error) ? () => '' : report),
+    )
     return given instanceof Response ? given : responseTo(request.method, given)
   }
   const fetch = async (request: Request): Promise<Response> => {

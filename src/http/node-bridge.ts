@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { CanceledError } from '../core/errors.ts'
 import { stderrLogger } from '../runtime/stderr-logger.ts'
 import { realRandom } from '../runtime/world.ts'
 import type { Handler } from './access.ts'
-import { failure } from './problem.ts'
+import { failure, isAbort } from './problem.ts'
 import { responseTo, textOf } from './reply.ts'
 
 /** Names and addresses; whatever else a client sends as Host must not get into a URL. */
@@ -146,9 +145,6 @@ function readAway(req: IncomingMessage): void {
   })
   req.resume()
 }
-
-const isAbort = (error: unknown): boolean =>
-  error instanceof CanceledError || (error instanceof Error && error.name === 'AbortError')
 
 /** An adapter is handed no logger: what a handler of the application's own throws must not vanish. */
 function report(error: unknown): string {

@@ -1,5 +1,12 @@
 import type { RunId } from '../core/claim.ts'
-import { entryOf, InvalidInputError, OffstageError, type ErrorCode, type InputIssue } from '../core/errors.ts'
+import {
+  CanceledError,
+  entryOf,
+  InvalidInputError,
+  OffstageError,
+  type ErrorCode,
+  type InputIssue,
+} from '../core/errors.ts'
 import type { ProblemBody } from './contract.ts'
 import type { Reply } from './reply.ts'
 
@@ -66,6 +73,10 @@ const TOLD: readonly ErrorCode[] = [
 const STORE: readonly ErrorCode[] = ['OFFSTAGE_STORE_BUSY', 'OFFSTAGE_STORE_UNAVAILABLE', 'OFFSTAGE_STORE_FULL']
 
 /** What was thrown, as an answer. `report` writes what the client is not told to the log, and answers the line's id. */
+/** The client, or whoever waited for it, went away. */
+export const isAbort = (error: unknown): boolean =>
+  error instanceof CanceledError || (error instanceof Error && error.name === 'AbortError')
+
 export function failure(error: unknown, report: (error: unknown) => string): Reply {
   if (error instanceof InvalidInputError)
     return coded(error.code, error.message, { errors: error.issues.slice(0, MOST_ISSUES).map(located) })

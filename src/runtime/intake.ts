@@ -30,14 +30,14 @@ const parseOptions = shape(
 /** Most starts say nothing: parsed once. */
 const NOTHING = parseOptions({}, 'start.options')
 
-/** What was given to `start`, checked at the door: the task known, the options parsed, the input as its schema answered. */
+/** What was given to `start`, checked at the door: the options parsed, the input as the task's schema answered. */
 export async function takeIn(given: {
-  readonly task: unknown
+  readonly task: TaskPolicy
   readonly input: unknown
   readonly options: unknown
   readonly parent: RunId | null
 }): Promise<StartRequest> {
-  const task = policyOf(given.task) ?? refuse('start(task)', 'a task, as task() returns it', given.task)
+  const { task } = given
   const options = given.options === undefined ? NOTHING : parseOptions(given.options, 'start.options')
   options.signal?.throwIfAborted()
   const input = task.input === undefined ? given.input : await validated(task.input, given.input, task.name)
@@ -57,9 +57,24 @@ const withDefaults = (
   queue: queue ?? task.queue,
 })
 
+/** The task as it was registered, where it was: the runs of others, and those after a restart, go by that one. */
+export function knownTask(given: unknown, registry: Registry): TaskPolicy {
+  const task = policyOf(given) ?? refuse('start(task)', 'a task, as task() returns it', given)
+  const registered = registry.get(task.name)
+  if (registered === undefined) return mustBePerformable(task, registry)
+  // Another copy of the module, as a bundler makes it, is the same task; one that runs otherwise is not.
+  const isSame =
+    registered.durable === task.durable && registered.thread === task.thread && registered.version === task.version
+  if (isSame) return mustBePerformable(registered, registry)
+  throw new OffstageError(
+    'OFFSTAGE_DUPLICATE_TASK',
+    `Another task named "${task.name}" is among the \`tasks\` given to createOffstage: it differs in durable, thread or version. Rename one.`,
+  )
+}
+
 /** A run that outlives this process, or leaves this thread, finds its code by name: the task must be among the `tasks`. */
-export function mustBeKnown(task: TaskPolicy, registry: Registry): void {
-  if (!task.durable && !task.thread) return
+export function mustBePerformable(task: TaskPolicy, registry: Registry): TaskPolicy {
+  if (!task.durable && !task.thread) return task
   if (registry.get(task.name) === undefined)
     throw new OffstageError(
       'OFFSTAGE_UNKNOWN_TASK',
@@ -70,6 +85,7 @@ export function mustBeKnown(task: TaskPolicy, registry: Registry): void {
       'OFFSTAGE_THREAD_NEEDS_MODULE',
       `The task "${task.name}" has \`thread: true\`, and a thread loads its code from a module. Give the module: \`tasks: import.meta.resolve('./tasks.ts')\`.`,
     )
+  return task
 }
 
 /** The run is canceled when the signal fires; the signal keeps nothing of the run once it has ended. */

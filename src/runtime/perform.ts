@@ -26,6 +26,8 @@ export interface Performer {
 
 /** How long code may take to heed its signal before the attempt ends without it. A store's deadline is 1 s past the timeout. */
 const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
+/** A thread is ended 1 s after the signal: until then its code may run, and no other attempt should. */
+const THREAD_PATIENCE = 1_500
 
 /** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
@@ -77,7 +79,8 @@ function endOf<R>(
   const { ending } = attempt
   let timer: Disposable | undefined
   ending.onAbort(() => {
-    timer = timeoutIn(clock, patience(ending.reason), () => resolve({ threw: ending.reason }))
+    const ms = attempt.call.task.thread ? Math.max(patience(ending.reason), THREAD_PATIENCE) : patience(ending.reason)
+    timer = timeoutIn(clock, ms, () => resolve({ threw: ending.reason }))
   })
   void call(attempt, executor).then(resolve) // it never rejects
   return { promise, [Symbol.dispose]: () => timer?.[Symbol.dispose]() }

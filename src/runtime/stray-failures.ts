@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Claim } from '../core/claim.ts'
-import { traceOf } from '../core/thrown.ts'
+import { messageOf, traceOf } from '../core/thrown.ts'
 
 /** Who is told of a failure that a run's code set free: a promise nobody awaited, a timer that threw. */
 export interface Origin {
@@ -13,6 +13,11 @@ const origins = new AsyncLocalStorage<Origin>()
 
 /** Whatever fails without being caught, in this call or in what it sets off, is told to its origin and does not end the process. */
 export const asOrigin = <T>(origin: Origin, call: () => T): T => origins.run(origin, call)
+
+/** `--unhandled-rejections` where it says that one does not end the process. */
+const MODE = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')].find((option) =>
+  /^--unhandled-rejections=(none|warn)/.test(option),
+)
 
 /** How many Offstages watch: the listeners are of the process, and are there while somebody needs them. */
 let watching = 0
@@ -34,9 +39,13 @@ function failed(error: unknown, of: unknown): void {
   const origin = origins.getStore()
   // Outside of its context: a listener's own stray failure must not be told to the run again, and again.
   if (origin !== undefined) return origins.exit(() => origin.report(origin, error))
+  const isRejection = of !== 'uncaughtException' && of !== 'unhandledRejection'
+  if (process.listenerCount(isRejection ? 'unhandledRejection' : 'uncaughtException') > 1) return
+  if (isRejection && MODE !== undefined) return process.emitWarning(`Unhandled rejection: ${messageOf(error)}`)
+  // Nobody but us listens to rejections: Node would hand it on to those who listen to exceptions.
+  if (isRejection && process.listenerCount('uncaughtException') > 1)
+    return void process.emit('uncaughtException', error as Error) // its listeners take whatever was thrown
   // Our listener is what keeps the process from ending: where it is the only one, the end is ours to make, as Node would have.
-  const event = of === 'uncaughtException' || of === 'unhandledRejection' ? 'uncaughtException' : 'unhandledRejection'
-  if (process.listenerCount(event) > 1) return
   process.stderr.write(`Uncaught ${traceOf(error)}\n`)
   process.exit(1)
 }

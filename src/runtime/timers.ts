@@ -34,3 +34,32 @@ export async function within<T>(clock: Clock, ms: number, promise: Promise<T>): 
   using _timer = timeoutIn(clock, ms, () => late.resolve(undefined))
   return await Promise.race([promise, late.promise])
 }
+
+/** Rings at the earliest of the moments it was asked for, then waits to be asked again. Disposed, it rings no more. */
+export class Alarm implements Disposable {
+  readonly #clock: Clock
+  readonly #ring: () => void
+  #next: { readonly at: number; readonly timer: Disposable } | undefined
+  #over = false
+
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock
+    this.#ring = ring
+  }
+
+  ringIn(ms: number): void {
+    const at = this.#clock.monotonic() + ms
+    if (this.#over || (this.#next !== undefined && this.#next.at <= at)) return
+    this.#next?.timer[Symbol.dispose]()
+    const ring = (): void => {
+      this.#next = undefined
+      this.#ring()
+    }
+    this.#next = { at, timer: timeoutIn(this.#clock, ms, ring) }
+  }
+
+  [Symbol.dispose](): void {
+    this.#over = true
+    this.#next?.timer[Symbol.dispose]()
+  }
+}

@@ -56,7 +56,7 @@ export interface ClaimedRun extends RunRecord {
   readonly input: string | null
 }
 
-/** A task at a version, as an instance registered it. */
+/** A task at a version, as an instance registered it. Where a run is performed is the claiming instance's word, whatever its row says. */
 export interface Version {
   readonly task: string
   readonly version: number

@@ -13,9 +13,9 @@ import {
   canceled,
   departure,
   eventsOf,
-  fits,
   inserted,
   leave,
+  onThread,
   orphaned,
   storedEvent,
   type Kept,
@@ -105,7 +105,7 @@ class MemoryStore implements Store {
   #claim({ instance, can, places }: WriteOf<'claim'>, now: number): seam.AnswerOf<'claim'> {
     if (!this.#isAlive(instance)) return 'dead'
     const waiting = this.#inState('waiting')
-    const due = waiting.filter(({ run }) => run.dueAt <= now && can.some((version) => fits(run, version)))
+    const due = waiting.filter(({ run }) => run.dueAt <= now && onThread(run, can) !== undefined)
     const isSuspect = ({ run }: Kept): boolean => run.crashes >= rescue.SUSPECT_AT
     let hasSuspect = this.#inState('running').some((kept) => kept.run.instance === instance && isSuspect(kept))
     let { all, threads } = places
@@ -113,12 +113,13 @@ class MemoryStore implements Store {
     let left: number | null = null
     for (const kept of due.sort((a, b) => b.run.priority - a.run.priority)) {
       if (hasSuspect && isSuspect(kept)) continue
-      if (all <= 0 || (kept.run.thread && threads <= 0)) {
+      const threaded = onThread(kept.run, can) === true
+      if (all <= 0 || (threaded && threads <= 0)) {
         left ??= kept.run.priority
         continue
       }
       all--
-      if (kept.run.thread) threads--
+      if (threaded) threads--
       hasSuspect ||= isSuspect(kept)
       claimed.push({ ...begin(kept, instance, now), input: kept.input })
     }

@@ -16,8 +16,11 @@ export interface Kept {
   readonly steps: Map<string, StepRecord>
 }
 
-export const fits = (run: RunRecord, version: seam.Version): boolean =>
-  run.task === version.task && run.version === version.version && run.thread === version.thread
+/** Whether an instance that registered these performs the run on a thread; undefined: it does not perform it. */
+export function onThread(run: RunRecord, can: readonly seam.Version[]): boolean | undefined {
+  const own = can.filter(({ task, version }) => run.task === task && run.version === version)
+  return own.some(({ thread }) => thread === run.thread) ? run.thread : own[0]?.thread
+}
 
 export function born(asked: seam.NewRun, now: number): RunRecord {
   const { input: _, delay, at, ...run } = asked

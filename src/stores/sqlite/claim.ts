@@ -50,17 +50,25 @@ function candidatesOf(
   of: { readonly can: readonly Version[]; readonly onThread: boolean; readonly limit: number },
 ): readonly Candidate[] {
   const { onThread } = of
-  const versions = of.can.filter(({ thread }) => thread === onThread).map(({ task, version }) => [task, version])
+  const versions = of.can.filter(({ thread }) => thread === onThread)
   if (versions.length === 0) return []
-  const stage = onThread ? STAGES.thread : STAGES.loop
-  const names = JSON.stringify(versions)
-  const plain = sql.candidates.rows(stage, names, of.limit)
-  const suspects = sql.candidates.rows(stage + STAGES.suspect, names, 1)
+  const elsewhere = versions.filter((one) => !of.can.some((other) => other.thread !== onThread && isSame(one, other)))
+  const [stage, other] = onThread ? [STAGES.thread, STAGES.loop] : [STAGES.loop, STAGES.thread]
+  const [names, strays] = [namesOf(versions), namesOf(elsewhere)]
+  const rows = (kind: number, most: number): readonly Row[] => [
+    ...sql.candidates.rows(stage + kind, names, most),
+    ...sql.misplaced.rows(other + kind, strays, most),
+  ]
   return [
-    ...plain.map((row) => candidateOf(row, { onThread, isSuspect: false })),
-    ...suspects.map((row) => candidateOf(row, { onThread, isSuspect: true })),
+    ...rows(0, of.limit).map((row) => candidateOf(row, { onThread, isSuspect: false })),
+    ...rows(STAGES.suspect, 1).map((row) => candidateOf(row, { onThread, isSuspect: true })),
   ]
 }
+
+const namesOf = (versions: readonly Version[]): string =>
+  JSON.stringify(versions.map(({ task, version }) => [task, version]))
+
+const isSame = (a: Version, b: Version): boolean => a.task === b.task && a.version === b.version
 
 const candidateOf = (row: Row, kind: Pick<Candidate, 'onThread' | 'isSuspect'>): Candidate => {
   const [seq, rank, dueAt] = [row[SEQ], row[RANK], row[DUE_AT]] as [number, number, number] // the schema is strict

@@ -51,9 +51,22 @@ export class SqliteStore implements Store {
 
   async read<K extends QuestionKind>(question: QuestionOf<K>): Promise<Questions[K][1]> {
     await this.#opened()
-    this.#reader ??= this.#start(true)
-    const reader = await this.#reader
+    const reader = await this.#readerThread()
     return (await reader.ask('read', question as Question)) as Questions[K][1] // the union forgets which answer is whose
+  }
+
+  /** One that could not be started, or has ended, is started anew: nothing depends on it but questions. */
+  async #readerThread(): Promise<StorageThread> {
+    this.#reader ??= this.#start(true)
+    try {
+      const reader = await this.#reader
+      if (!reader.isOver) return reader
+    } catch (error) {
+      this.#reader = undefined
+      throw error
+    }
+    this.#reader = this.#start(true)
+    return this.#reader
   }
 
   close(): Promise<void> {
@@ -98,13 +111,17 @@ const unavailable = (path: string, why: string, cause?: unknown): OffstageError 
 class StorageThread {
   readonly #worker: Worker
   readonly #asker: Asker<StorageProtocol>
+  isOver = false
   #due = 0
 
   constructor(data: StorageData) {
     this.#worker = new Worker(besides(import.meta.url, 'thread'), { workerData: data, name: 'offstage-storage' })
     this.#asker = new Asker(this.#worker)
     this.#worker.on('error', (error) => this.#asker.break(unavailable(data.path, 'its storage thread failed', error)))
-    this.#worker.on('exit', () => this.#asker.break(unavailable(data.path, 'its storage thread has ended')))
+    this.#worker.on('exit', () => {
+      this.isOver = true
+      this.#asker.break(unavailable(data.path, 'its storage thread has ended'))
+    })
   }
 
   async ask<K extends keyof StorageProtocol>(kind: K, body: StorageProtocol[K][0]): Promise<StorageProtocol[K][1]> {

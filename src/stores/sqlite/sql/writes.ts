@@ -60,6 +60,19 @@ where stage = ?1 and (task, version) in (select value ->> 0, value ->> 1 from js
 order by rank, due_at, seq
 limit ?3`
 
+/**
+ * The same, of the stage where they should not be: an instance before a deploy may have said `thread` otherwise. Whatever else is
+ * there is claimed from the head, so they come to stand there; and only a hundred are looked at, since most are where they belong.
+ */
+export const misplaced: string = `
+select * from (
+  select ${CANDIDATE_COLUMNS} from runs
+  where stage = ?1
+  order by rank, due_at, seq
+  limit 100)
+where (task, version) in (select value ->> 0, value ->> 1 from json_each(?2))
+limit ?3`
+
 export const holdsSuspect: string = `
 select 1 from runs
 where stage = ${STAGES.running} and instance = ?1 and crashes >= ${POISONED_AT - 1}
