@@ -64,7 +64,8 @@ function closeOf(engine: Engine, closing: AbortController, shutdown: Settings['s
     closed ??= engine
       .close(deadline, () => closing.abort())
       .then((abandoned) => {
-        strays[Symbol.dispose]()
+        // Code that was abandoned may still let a failure go.
+        if (abandoned.length === 0) strays[Symbol.dispose]()
         exit?.[Symbol.dispose]()
         return { abandoned }
       })

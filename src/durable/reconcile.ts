@@ -1,9 +1,12 @@
 import { claimText, type Claim, type InstanceId } from '../core/claim.ts'
 import { released } from '../core/outcome.ts'
 import type { Role } from '../runtime/service.ts'
-import type { Store } from '../stores/store.ts'
+import type { Performing, Store } from '../stores/store.ts'
 import type { Ledger } from './ledger.ts'
 import type { Worker } from './worker.ts'
+
+/** Rounds after which the store is asked though nothing calls for it: ten seconds. */
+const LOOK_ANYWAY = 20
 
 export interface ReconcileParts {
   readonly store: Store
@@ -16,6 +19,7 @@ export interface ReconcileParts {
 export class Reconcile implements Role {
   readonly #parts: ReconcileParts
   #uncertain = false
+  #ticks = 0
   /** Claims of the last look that nobody here knew of. */
   #unknown: ReadonlySet<string> = new Set()
 
@@ -29,11 +33,24 @@ export class Reconcile implements Role {
   }
 
   async tick(): Promise<void> {
-    const { store, worker, instance } = this.#parts
-    if (worker.held === 0 && !this.#uncertain) return
-    const performing = await store.read({ kind: 'performing', instance: instance() })
+    const { worker } = this.#parts
+    const isDue = ++this.#ticks % LOOK_ANYWAY === 0
+    if (worker.held === 0 && !this.#uncertain && !isDue) return
+    // Before the question: a reply that is lost while it is answered is a reason to ask again.
+    this.#uncertain = false
+    const performing = await this.#performing()
     for (const { claim, cancelRequested } of performing) if (cancelRequested) worker.cancel(claim.run)
     await this.#giveBack(performing.map(({ claim }) => claim).filter((claim) => !worker.performs(claim)))
+  }
+
+  async #performing(): Promise<readonly Performing[]> {
+    const { store, instance } = this.#parts
+    try {
+      return await store.read({ kind: 'performing', instance: instance() })
+    } catch (error) {
+      this.#uncertain = true
+      throw error
+    }
   }
 
   /** Seen at two looks, since a reply may be under way: it was not begun, so it is no try. */
@@ -41,7 +58,7 @@ export class Reconcile implements Role {
     const { ledger, worker } = this.#parts
     const stranded = unknown.filter((claim) => this.#unknown.has(claimText(claim)))
     this.#unknown = new Set(unknown.map(claimText))
-    this.#uncertain = unknown.length > 0
+    if (unknown.length > 0) this.#uncertain = true
     if (stranded.length === 0) return
     await Promise.all(stranded.map((claim) => ledger.insist({ kind: 'settle', claim, outcome: released })))
     worker.wake()

@@ -172,7 +172,7 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   #places(): Places {
-    const all = this.#parts.concurrency - this.#taken
+    const all = Math.max(0, this.#parts.concurrency - this.#taken)
     return { all, threads: Math.max(0, Math.min(all, this.#parts.threads.free - this.#threadsComing)) }
   }
 
@@ -272,7 +272,7 @@ export class Worker implements Role, Drainable, Holder {
       const again = await attempts.record(held, verdict, this)
       if (again !== undefined) this.#alarm.ringIn(again)
     } catch (error) {
-      // Closed before the store answered, or refused twice: the run is taken back once this instance is gone.
+      // Closed before the store answered, or refused twice: it is found to be nobody's, here or when this instance is gone.
       health.failed(error)
     }
     // The run may be held again: its next attempt can be claimed in the very commit that records this one.

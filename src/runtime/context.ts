@@ -3,6 +3,7 @@ import { OffstageError } from '../core/errors.ts'
 import { withFields, type Logger } from '../core/logger.ts'
 import { notBuilt, refuse } from '../core/options.ts'
 import type { Progress, ProgressRecord } from '../core/run.ts'
+import { cut } from '../core/thrown.ts'
 import type { DurableContext, TaskContext } from '../core/task.ts'
 
 /** What a context stands on; each way of running gives its own. */
@@ -46,6 +47,9 @@ export function createContext(parts: ContextParts): DurableContext {
   })
 }
 
+/** It is part of every read of the run. */
+const MESSAGE = 1_024
+
 /** A fraction is cut to 0–1: sums of floats overshoot by a hair. */
 export function progressRecord(p: number | Progress): ProgressRecord {
   if (typeof p === 'number' && !Number.isNaN(p)) return { fraction: Math.min(1, Math.max(0, p)) }
@@ -56,5 +60,5 @@ export function progressRecord(p: number | Progress): ProgressRecord {
     refuse('ctx.progress(…).total', 'a number from 0 up', total)
   const fraction =
     total === undefined ? {} : { fraction: total === 0 ? 1 : Math.min(1, Math.max(0, done / total)), total }
-  return { done, ...fraction, ...(message === undefined ? {} : { message: String(message) }) }
+  return { done, ...fraction, ...(message === undefined ? {} : { message: cut(String(message), MESSAGE) }) }
 }

@@ -29,5 +29,10 @@ function drainAll(signal: NodeJS.Signals): void {
   }
   draining = true
   const all = Promise.allSettled([...drains].map((drain) => drain()))
-  void all.then(() => exitIsOurs && process.exit(0)) // allSettled never rejects
+  void all.then(() => {
+    if (exitIsOurs) process.exit(0)
+    // The application goes on: what it makes from now on is drained at the next signal.
+    draining = false
+    if (drains.size === 0) for (const each of SIGNALS) process.off(each, drainAll)
+  }) // allSettled never rejects
 }

@@ -14,14 +14,28 @@ const moment: Parser<number> = (value, at) =>
 const signal: Parser<AbortSignal> = (value, at) =>
   value instanceof AbortSignal ? value : refuse(at, 'an AbortSignal', value)
 
+/** These are part of every read of a run, and no place for data. */
+const LONGEST = 255
+const MOST_TAGS = 32
+
+const short: Parser<string> = (value, at) =>
+  text(value, at).length <= LONGEST ? text(value, at) : refuse(at, `a text of at most ${LONGEST} characters`, value)
+
+const fewTexts: Parser<readonly string[]> = (value, at) => {
+  const given = texts(value, at)
+  if (given.length > MOST_TAGS) refuse(at, `at most ${MOST_TAGS} texts`, value)
+  for (const [index, one] of given.entries()) short(one, `${at}[${index}]`)
+  return given
+}
+
 const parseOptions = shape(
   {
-    delay: optional(milliseconds, 0),
+    delay: optional(milliseconds, null),
     at: optional(moment, null),
     priority: optional(priority, null),
-    queue: optional(text, null),
-    owner: optional(text, null),
-    tags: optional(texts, [] as readonly string[]),
+    queue: optional(short, null),
+    owner: optional(short, null),
+    tags: optional(fewTexts, [] as readonly string[]),
     signal: optional(signal, undefined),
   },
   ['idempotencyKey', 'tx', 'webhook', 'transfer'],
@@ -39,6 +53,8 @@ export async function takeIn(given: {
 }): Promise<StartRequest> {
   const { task } = given
   const options = given.options === undefined ? NOTHING : parseOptions(given.options, 'start.options')
+  if (options.delay !== null && options.at !== null)
+    refuse('start.options', 'given `delay` or `at`, not both', given.options)
   options.signal?.throwIfAborted()
   const input = task.input === undefined ? given.input : await validated(task.input, given.input, task.name)
   options.signal?.throwIfAborted()
@@ -49,7 +65,7 @@ const withDefaults = (
   { delay, at, owner, tags, priority: ranked, queue }: ReturnType<typeof parseOptions>,
   task: TaskPolicy,
 ): ParsedStartOptions => ({
-  delay,
+  delay: delay ?? 0,
   at,
   owner,
   tags,

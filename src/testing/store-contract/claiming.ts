@@ -112,7 +112,7 @@ export const claiming: readonly StorePromise[] = [
       deepEqual(names(await world.claim(instance, { can: [] })), [])
       deepEqual(await claim('report', 2, false), ['newer'])
       deepEqual(await claim('other', 1, true), ['other'])
-      deepEqual((await claim('report', 1, false)).toSorted(), ['plain', 'threaded'])
+      deepEqual(new Set(await claim('report', 1, false)), new Set(['plain', 'threaded']))
     },
   },
   {

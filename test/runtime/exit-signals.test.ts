@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest'
+import { child, type Child } from '../setup/child.ts'
+
+const script = new URL('./fixtures/signaled.ts', import.meta.url)
+
+/** A process with work under way. */
+async function ready(...flags: readonly string[]): Promise<Child> {
+  const started = child(script, { args: flags })
+  await started.heard(['ready'])
+  return started
+}
+
+describe.concurrent('where ours is the only listener', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s drains what is under way, then the process exits with 0',
+    async (signal) => {
+      const { process, ended } = await ready()
+      process.kill(signal)
+      expect(await ended).toEqual({ code: 0, signal: null, said: [['ready'], ['done']], stderr: '' })
+    },
+  )
+
+  test('work that outlives the grace is aborted; then the process exits with 0', async () => {
+    const { process, ended } = await ready('long')
+    process.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: 0, signal: null, said: [['ready'], ['canceled']] })
+  })
+
+  test('work that heeds nothing does not keep the process', async () => {
+    const { process, ended } = await ready('deaf')
+    process.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: 0, signal: null })
+  })
+
+  test('every Offstage of the process drains, before one exit', async () => {
+    const { process, ended } = await ready('two')
+    process.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: 0, said: [['ready'], ['done'], ['done']] })
+  })
+
+  test.each([
+    ['SIGTERM', 'SIGTERM'],
+    ['SIGTERM', 'SIGINT'],
+  ] as const)('a second signal (%s, then %s) ends the process at once, with 1', async (first, second) => {
+    const { process, ended } = await ready('deaf', 'grace of an hour')
+    process.kill(first)
+    // The first must have been taken before the second comes: one signal twice at once is one.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const at = performance.now()
+    process.kill(second)
+    expect(await ended).toMatchObject({ code: 1, signal: null })
+    expect(performance.now() - at).toBeLessThan(5_000)
+  })
+})
+
+describe.concurrent('where the application listens too', () => {
+  test('the work is drained and the exit is its own', async () => {
+    const { process, ended } = await ready('exits')
+    process.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: 7, signal: null, said: [['ready'], ['done']] })
+  })
+
+  test('a process that ends by itself when all is drained does so, with 0', async () => {
+    const { process, ended } = await ready('listens', 'ends by itself')
+    process.kill('SIGTERM')
+    const { said, ...end } = await ended
+    expect(end).toMatchObject({ code: 0, signal: null })
+    expect(said).toEqual(expect.arrayContaining([['the application heard it'], ['done']]))
+  })
+})
+
+describe.concurrent('no signal is ours', () => {
+  test('where `shutdown.signals` is false: the process ends by it, as Node has it', async () => {
+    const { process, ended } = await ready('signals off')
+    process.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: null, signal: 'SIGTERM' })
+  })
+
+  test('after close(): the process ends by it, as Node has it', async () => {
+    const { process, ended } = await ready('closed')
+    process.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: null, signal: 'SIGTERM' })
+  })
+})
