@@ -20,3 +20,6 @@ export type StoredEvent = { readonly number: number } & (
 
 /** Events kept of one run; older ones are let go, and a reader that missed them is told `reset`. */
 export const KEPT_EVENTS = 1_000
+
+/** Events in one answer: a reader holds no more of a run at once, however much it has told. */
+export const EVENTS_PAGE = 64

@@ -1,7 +1,7 @@
 import type { RunId } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Reason, ProgressRecord, Run, RunError, RunSnapshot } from '../core/run.ts'
-import { KEPT_EVENTS, type RunEvent, type StoredEvent } from '../core/run-events.ts'
+import { EVENTS_PAGE, KEPT_EVENTS, type RunEvent, type StoredEvent } from '../core/run-events.ts'
 import { isDone, next, type RunVerb, type State } from '../core/run-state.ts'
 import type { RunEnd, StartRequest } from '../core/runs.ts'
 import type { Ending } from '../runtime/ending.ts'
@@ -105,7 +105,7 @@ export class LiveRun {
       ...this.snapshot(),
       trimmed: this.#trimmed,
       firstOutput: this.#firstOutput,
-      events: this.#events.slice(from),
+      events: this.#events.slice(from, from + EVENTS_PAGE),
     }
   }
 

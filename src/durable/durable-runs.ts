@@ -118,7 +118,8 @@ export class DurableRuns implements Runs, Starter, Drainable {
       newRun(random.runId(), request, { bytes: limits.input, depth: limits.depth }),
     )
     const started = await Promise.all(runs.map((run) => submit(this.#submit, run)))
-    for (const { id } of started) this.#watch.started(id)
+    // An instance that performs none is told of no end.
+    if (this.#parts.concurrency > 0) for (const { id } of started) this.#watch.started(id)
     return started
   }
 

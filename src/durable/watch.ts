@@ -73,7 +73,10 @@ export class Watch {
         const record = await this.#store.read({ kind: 'find', run })
         if (record === undefined) return undefined
         const end = endOf(record)
-        if (end !== undefined) return end
+        if (end !== undefined) {
+          this.#expected.delete(run)
+          return end
+        }
       }
       const end = await change
       if (end !== undefined) return end

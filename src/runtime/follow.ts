@@ -1,5 +1,5 @@
 import type { Run } from '../core/run.ts'
-import type { RunEvent, StoredEvent } from '../core/run-events.ts'
+import { EVENTS_PAGE, type RunEvent, type StoredEvent } from '../core/run-events.ts'
 
 /** A run as it is at one moment, with its kept events after the number that was asked for. */
 export interface View {
@@ -9,6 +9,7 @@ export interface View {
   /** Events up to here are no longer kept. */
   readonly trimmed: number
   readonly firstOutput: number | null
+  /** At most a page; a full one is not the last. */
   readonly events: readonly StoredEvent[]
 }
 
@@ -39,7 +40,14 @@ export async function* follow(
       const changed = source.change(signal)
       const view = await source.read(position)
       if (view === undefined) return
-      yield* eventsOf(view, position, told)
+      if (view.trimmed > position) yield* resetOf(view)
+      yield* view.events
+      const last = view.events.at(-1)
+      if (last !== undefined && view.events.length >= EVENTS_PAGE) {
+        position = last.number
+        continue
+      }
+      yield* newsOf(view, told)
       position = Math.max(position, view.number)
       told = view.run
       if (view.run.done) return
@@ -53,14 +61,14 @@ export async function* follow(
 /** Whoever names no position gets every output that is kept: a stream of output is useless from its middle. */
 const startOf = (view: View): number => (view.firstOutput === null ? view.number : view.firstOutput - 1)
 
-function* eventsOf(view: View, position: number, told: Run): Generator<RunEvent, void, undefined> {
-  if (view.trimmed > position) {
-    yield { number: view.trimmed, type: 'reset', data: { after: view.trimmed } }
-    yield { number: view.trimmed, type: 'run', data: view.run }
-  }
-  yield* view.events
-  if (view.run.done) yield { number: view.number, type: 'done', data: view.run }
-  else if (differs(view.run, told)) yield { number: view.number, type: 'run', data: view.run }
+function* resetOf({ run, trimmed }: View): Generator<RunEvent, void, undefined> {
+  yield { number: trimmed, type: 'reset', data: { after: trimmed } }
+  yield { number: trimmed, type: 'run', data: run }
+}
+
+function* newsOf({ run, number }: View, told: Run): Generator<RunEvent, void, undefined> {
+  if (run.done) yield { number, type: 'done', data: run }
+  else if (differs(run, told)) yield { number, type: 'run', data: run }
 }
 
 const differs = (a: Run, b: Run): boolean =>

@@ -156,7 +156,7 @@ export interface Performing {
 /** Everything that can be asked without altering it: kind → [the question, the answer]. */
 export interface Questions {
   find: [{ readonly run: RunId }, RunRecord | undefined]
-  /** The run, and its kept events after that number, in order. */
+  /** The run, and its kept events after that number, in order: at most `EVENTS_PAGE`, and where there are so many, ask again. */
   events: [
     { readonly run: RunId; readonly after: number },
     (

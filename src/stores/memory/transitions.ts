@@ -2,7 +2,7 @@ import type { InstanceId } from '../../core/claim.ts'
 import type { Json } from '../../core/json.ts'
 import type { Outcome } from '../../core/outcome.ts'
 import * as rescue from '../../core/rescue.ts'
-import type { StoredEvent } from '../../core/run-events.ts'
+import { EVENTS_PAGE, type StoredEvent } from '../../core/run-events.ts'
 import { isDone, next, type RunVerb } from '../../core/run-state.ts'
 import type * as seam from '../store.ts'
 import type { RunRecord, StepRecord } from '../store.ts'
@@ -101,5 +101,6 @@ export const storedEvent = (note: seam.Note, number: number): StoredEvent =>
 export function eventsOf(kept: Kept | undefined, after: number): seam.Questions['events'][1] {
   if (!kept) return undefined
   const firstOutput = kept.events.find(({ type }) => type === 'output')?.number ?? null
-  return { record: kept.run, events: kept.events.filter(({ number }) => number > after), firstOutput }
+  const events = kept.events.filter(({ number }) => number > after).slice(0, EVENTS_PAGE)
+  return { record: kept.run, events, firstOutput }
 }

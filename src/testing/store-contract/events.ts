@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import type { Claim } from '../../core/claim.ts'
 import { released } from '../../core/outcome.ts'
-import { KEPT_EVENTS } from '../../core/run-events.ts'
+import { EVENTS_PAGE, KEPT_EVENTS } from '../../core/run-events.ts'
 import type { Note } from '../../stores/store.ts'
 import type { StorePromise } from './promise.ts'
 import type { World } from './world.ts'
@@ -86,6 +86,16 @@ export const events: readonly StorePromise[] = [
       deepEqual([kept.length, kept[0]?.number, kept.at(-1)?.number], [KEPT_EVENTS, 13, KEPT_EVENTS + 12])
       equal(firstOutput, 13)
       deepEqual(kept[0]?.data, 10)
+    },
+  },
+  {
+    promise: 'an answer holds a page of events at most, and the next page begins after it',
+    keep: async (world) => {
+      const { claim } = await world.running()
+      await world.note(claim, ...Array.from({ length: EVENTS_PAGE + 1 }, (_, index) => output(String(index))))
+      const page = await world.store.read({ kind: 'events', run: claim.run, after: 2 })
+      deepEqual([page?.events.length, page?.events.at(-1)?.number], [EVENTS_PAGE, EVENTS_PAGE + 2])
+      equal((await world.events(claim.run, EVENTS_PAGE + 2)).events.length, 1)
     },
   },
   {

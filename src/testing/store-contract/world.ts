@@ -3,6 +3,7 @@ import type { Claim, InstanceId, RunId } from '../../core/claim.ts'
 import type { InstanceRecord } from '../../core/liveness.ts'
 import type { Outcome } from '../../core/outcome.ts'
 import type { RunError } from '../../core/run.ts'
+import { EVENTS_PAGE } from '../../core/run-events.ts'
 import type {
   Changes,
   Claimed,
@@ -135,7 +136,11 @@ export class World {
   }
 
   async events(run: RunId, after = 0): Promise<NonNullable<Questions['events'][1]>> {
-    return (await this.store.read({ kind: 'events', run, after })) ?? fail(`there is no run ${run}`)
+    const page = (await this.store.read({ kind: 'events', run, after })) ?? fail(`there is no run ${run}`)
+    const last = page.events.at(-1)
+    if (last === undefined || page.events.length < EVENTS_PAGE) return page
+    const rest = await this.events(run, last.number)
+    return { ...page, events: [...page.events, ...rest.events] }
   }
 
   /** All that can be seen of a run. */

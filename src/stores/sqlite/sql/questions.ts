@@ -1,3 +1,4 @@
+import { EVENTS_PAGE } from '../../../core/run-events.ts'
 import { COLUMNS } from '../rows.ts'
 import { STAGES } from './schema.ts'
 
@@ -6,7 +7,8 @@ export const find: string = `select ${COLUMNS} from runs where id = ?`
 export const events: string = `
 select number, type, data from events
 where run = (select seq from runs where id = ?1) and number > ?2
-order by number`
+order by number
+limit ${EVENTS_PAGE}`
 
 export const firstOutput: string = `
 select min(number) from events
