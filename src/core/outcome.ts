@@ -1,6 +1,7 @@
 import { CanceledError, FencedError, OffstageError, ShutdownError, TimeoutError } from './errors.ts'
 import { toFailure } from './failure.ts'
 import { retryAfter, type RetryTrial } from './retry.ts'
+import type { RunVerb } from './run-state.ts'
 import type { Reason, RunError } from './run.ts'
 import { messageOf, safely } from './thrown.ts'
 
@@ -22,6 +23,17 @@ export const retryIn = (after: number, reason: Reason, error: RunError): Outcome
 })
 export const released: Outcome<never> = { kind: 'released' }
 export const canceled = (error: RunError): Outcome<never> => ({ kind: 'canceled', error })
+
+/** What the state machine calls it. */
+export const verbOf = ({ kind }: Outcome): RunVerb => VERB_OF[kind]
+
+const VERB_OF = {
+  succeeded: 'succeed',
+  failed: 'fail',
+  retry: 'retry',
+  released: 'release',
+  canceled: 'cancel',
+} as const
 
 /** The outcome, and what was thrown as it was: for those in this process who wait for it. */
 export interface Verdict<R = unknown> {

@@ -79,7 +79,7 @@ export class Attempts {
   async #endedBy(claim: Claim, outcome: Outcome<Text>): Promise<Settled | undefined> {
     const record = await this.#parts.store.read({ kind: 'find', run: claim.run }).catch(() => undefined)
     if (record === undefined || record.attempt !== claim.attempt || !reads(record, outcome)) return undefined
-    return { state: record.state, at: record.finishedAt ?? record.dueAt, number: record.number }
+    return { state: record.state, at: record.finishedAt ?? record.dueAt }
   }
 
   #tell(state: State, came: Outcome['kind'], told: () => { readonly run: Run; readonly error: unknown }): void {
@@ -118,14 +118,13 @@ function endOf({ state }: Settled, outcome: Outcome<Text>, thrown: unknown): Run
 }
 
 /** The record as the store has it now, without asking for it. */
-function after(run: ClaimedRun, { state, at, number }: Settled, outcome: Outcome<Text>): Partial<ClaimedRun> {
+function after(run: ClaimedRun, { state, at }: Settled, outcome: Outcome<Text>): Partial<ClaimedRun> {
   const failure =
     outcome.kind === 'failed' || outcome.kind === 'retry'
       ? { reason: state === 'failed' ? outcome.reason : null, error: outcome.error }
       : {}
   return {
     state,
-    number,
     instance: null,
     crashes: 0,
     ...(isDone(state) ? { finishedAt: at } : { dueAt: at }),

@@ -28,11 +28,13 @@ function drainAll(signal: NodeJS.Signals): void {
     return
   }
   draining = true
-  const all = Promise.allSettled([...drains].map((drain) => drain()))
-  void all.then(() => {
-    if (exitIsOurs) process.exit(0)
-    // The application goes on: what it makes from now on is drained at the next signal.
-    draining = false
-    if (drains.size === 0) for (const each of SIGNALS) process.off(each, drainAll)
-  }) // allSettled never rejects
+  void drainedBy([...drains], exitIsOurs) // it never rejects
+}
+
+async function drainedBy(all: readonly (() => Promise<unknown>)[], exitIsOurs: boolean): Promise<void> {
+  await Promise.allSettled(all.map((drain) => drain()))
+  if (exitIsOurs) process.exit(0)
+  // The application goes on: what it makes from now on is drained at the next signal.
+  draining = false
+  if (drains.size === 0) for (const signal of SIGNALS) process.off(signal, drainAll)
 }

@@ -32,7 +32,7 @@ const THREAD_PATIENCE = 1_500
 /** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
   using limit = new TimeLimit(attempt, by.clock)
-  using end = endOf({ ...attempt, call: { ...attempt.call, begins: () => limit.begin() } }, by)
+  using end = endOf(limit.began ? attempt : { ...attempt, call: { ...attempt.call, begins: () => limit.begin() } }, by)
   return classify(await end.promise, attempt.ending.reason, { ...attempt.trial, chance: by.random.fraction() })
 }
 
@@ -46,6 +46,10 @@ class TimeLimit<R> implements Disposable {
     this.#attempt = attempt
     this.#clock = clock
     if (attempt.call.task.durable) this.begin()
+  }
+
+  get began(): boolean {
+    return this.#timer !== undefined || this.#attempt.call.task.timeout === null
   }
 
   begin(): void {

@@ -91,7 +91,6 @@ export interface Settled {
   readonly state: State
   /** When it ended or, waiting again, when it is due. */
   readonly at: number
-  readonly number: number
 }
 
 export interface StepRecord {

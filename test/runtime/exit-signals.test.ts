@@ -69,6 +69,17 @@ describe.concurrent('where the application listens too', () => {
   })
 })
 
+test('an application that goes on after a signal, with a new Offstage, has that drained at the next signal', async () => {
+  const { process, ended, heard } = await ready('goes on')
+  process.kill('SIGTERM')
+  await heard(['goes on'])
+  process.kill('SIGTERM')
+  expect(await ended).toMatchObject({
+    code: 7,
+    said: [['ready'], ['done'], ['goes on'], ['refused', 'OFFSTAGE_SHUTDOWN'], ['done']],
+  })
+})
+
 describe.concurrent('no signal is ours', () => {
   test('where `shutdown.signals` is false: the process ends by it, as Node has it', async () => {
     const { process, ended } = await ready('signals off')

@@ -45,8 +45,13 @@ export function child(
     }
   })
   child_.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const end = (): void => void child_.kill('SIGKILL')
+  process.once('exit', end)
   const ended = new Promise<Ended>((resolve) =>
-    child_.on('close', (code, signal) => resolve({ code, signal, said, stderr })),
+    child_.on('close', (code, signal) => {
+      process.off('exit', end)
+      resolve({ code, signal, said, stderr })
+    }),
   )
   const heard = async (line: unknown): Promise<void> => {
     const text = JSON.stringify(line)

@@ -130,8 +130,8 @@ class MemoryStore implements Store {
   #settle({ claim, outcome }: WriteOf<'settle'>, now: number): seam.AnswerOf<'settle'> {
     const kept = this.#current(claim)
     if (!kept) return 'fenced'
-    const { state, finishedAt, dueAt, number } = leave(kept, departure(kept, outcome, now), now)
-    return { state, at: finishedAt ?? dueAt, number }
+    const { state, finishedAt, dueAt } = leave(kept, departure(kept, outcome, now), now)
+    return { state, at: finishedAt ?? dueAt }
   }
 
   #record({ claim, step }: WriteOf<'record'>): seam.AnswerOf<'record'> {

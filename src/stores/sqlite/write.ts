@@ -1,7 +1,7 @@
 import type { Claim, InstanceId, RunId } from '../../core/claim.ts'
-import type { Outcome } from '../../core/outcome.ts'
+import { verbOf, type Outcome } from '../../core/outcome.ts'
 import { canceledFailure, crashedFailure, poisonedFailure } from '../../core/rescue.ts'
-import { isDone, type State } from '../../core/run-state.ts'
+import { isDone, next, type State } from '../../core/run-state.ts'
 import type { AnswerOf, Inserted, Settled, WriteOf } from '../store.ts'
 import { claim } from './claim.ts'
 import type { Connection, Prepared } from './connection.ts'
@@ -90,10 +90,12 @@ class Transition {
 
   /** Where nothing was left: fenced, or cancel was requested and this is no success. */
   #settle({ claim: { run, attempt }, outcome }: WriteOf<'settle'>): Settled | 'fenced' {
-    const isSettled = this.#leave(run, attempt, outcome) || this.#sql.cancelAsAsked.run(run, attempt, this.#now)
-    if (!isSettled) return 'fenced'
-    const [state, at, number] = this.#sql.settled.row(run) as readonly [State, number, number] // it was just written
-    return { state, at, number }
+    const now = this.#now
+    if (this.#leave(run, attempt, outcome) === 1)
+      return { state: next('running', verbOf(outcome)), at: outcome.kind === 'retry' ? now + outcome.after : now }
+    return this.#sql.cancelAsAsked.run(run, attempt, now) === 1
+      ? { state: next('running', 'cancel'), at: now }
+      : 'fenced'
   }
 
   #leave(run: RunId, attempt: number, outcome: Outcome<string | null>): number {

@@ -88,8 +88,6 @@ where seq in (select value from json_each(?3)) and state = ${WAITING}`
 const GONE = `stage = null, rank = 0, instance = null, deadline = null, number = number + 1`
 
 /** Asked after an update: also cheaper than RETURNING. */
-export const settled: string = `select state, coalesce(finished_at, due_at), number from runs where id = ?`
-
 export const succeed: string = `
 update runs set
   state = ${from('running', 'succeed')}, finished_at = ?3, result = ?4, error = null, crashes = 0, ${GONE}
