@@ -1,4 +1,5 @@
 import type { CloseReport, Offstage, OffstageOptions } from './api.ts'
+import { OffstageError } from './core/errors.ts'
 import { notBuilt } from './core/options.ts'
 import type { RunHandle, StartArgs, StartOptions } from './core/start.ts'
 import type { Task } from './core/task.ts'
@@ -38,7 +39,11 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
 
   const close = closeOf(engine, closing, shutdown)
   const ready = engine.ready()
-  ready.catch((error: unknown) => channels.tell('store:unavailable', () => ({ error }))) // who does not await `ready` hears of it so
+  // Who does not await `ready` hears of it so.
+  ready.catch((error: unknown) => {
+    if (isOfStore(error)) channels.tell('store:unavailable', () => ({ error }))
+    else logger.error({ err: error }, 'Offstage could not start.')
+  })
 
   return Object.freeze({
     ...startsOf(engine),
@@ -54,6 +59,8 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
     },
   })
 }
+
+const isOfStore = (error: unknown): boolean => error instanceof OffstageError && error.code.startsWith('OFFSTAGE_STORE')
 
 /** Also at a signal, where the application does not keep its signals for itself. Closing twice is closing once. */
 function closeOf(engine: Engine, closing: AbortController, shutdown: Settings['shutdown']): Offstage['close'] {

@@ -36,7 +36,7 @@ export interface RunHandle<out O> {
   status(): Promise<Run<O>>
   /** What the run came to. Rejects with RunFailedError, CanceledError or ShutdownError; with TimeoutError where this wait ended (the run goes on). */
   result(options?: { timeout?: Duration; signal?: AbortSignal }): Promise<O>
-  /** `canceled`: it ended by this. `canceling`: its code was asked to stop. `finished`: it had ended before. */
+  /** `canceled`: it is canceled, now or before. `canceling`: its code was asked to stop. `finished`: it had ended otherwise. */
   cancel(reason?: string): Promise<Cancellation>
   /** A snapshot first, then every kept event after number `after`, then live ones, until the run's end. */
   events(options?: { after?: number; signal?: AbortSignal }): AsyncIterable<RunEvent<O>>
