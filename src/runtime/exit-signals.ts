@@ -8,7 +8,8 @@ const drains = new Set<() => Promise<unknown>>()
  * too, its exit is its own. A second signal exits at once with 1.
  */
 export function drainAtExit(drain: () => Promise<unknown>): Disposable {
-  if (drains.size === 0) for (const signal of SIGNALS) process.on(signal, drainAll)
+  // While a drain is under way the handler is there already.
+  if (drains.size === 0 && !draining) for (const signal of SIGNALS) process.on(signal, drainAll)
   drains.add(drain)
   return {
     [Symbol.dispose]() {

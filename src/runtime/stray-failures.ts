@@ -24,28 +24,34 @@ let watching = 0
 
 /** Listens from now until disposed. What belongs to no run keeps Node's default: it ends the process, unless the application listens. */
 export function watchStrayFailures(): Disposable {
-  if (watching++ === 0) process.on('uncaughtException', failed).on('unhandledRejection', failed)
+  if (watching++ === 0) process.on('uncaughtException', threw).on('unhandledRejection', rejected)
   let over = false
   return {
     [Symbol.dispose]() {
       if (over) return
       over = true
-      if (--watching === 0) process.off('uncaughtException', failed).off('unhandledRejection', failed)
+      if (--watching === 0) process.off('uncaughtException', threw).off('unhandledRejection', rejected)
     },
   }
 }
 
-function failed(error: unknown, of: unknown): void {
-  const origin = origins.getStore()
-  // Outside of its context: a listener's own stray failure must not be told to the run again, and again.
-  if (origin !== undefined) return origins.exit(() => origin.report(origin, error))
-  const isRejection = of !== 'uncaughtException' && of !== 'unhandledRejection'
-  if (process.listenerCount(isRejection ? 'unhandledRejection' : 'uncaughtException') > 1) return
-  if (isRejection && MODE !== undefined) return process.emitWarning(`Unhandled rejection: ${messageOf(error)}`)
-  // Nobody but us listens to rejections: Node would hand it on to those who listen to exceptions.
-  if (isRejection && process.listenerCount('uncaughtException') > 1)
-    return void process.emit('uncaughtException', error as Error) // its listeners take whatever was thrown
-  // Our listener is what keeps the process from ending: where it is the only one, the end is ours to make, as Node would have.
+/** Our listeners are what keeps the process from ending: where nobody else listens, the end is ours to make, as Node would have. */
+function threw(error: unknown): void {
+  if (toldOrigin(error) || process.listenerCount('uncaughtException') > 1) return
   process.stderr.write(`Uncaught ${traceOf(error)}\n`)
   process.exit(1)
+}
+
+function rejected(error: unknown): void {
+  if (toldOrigin(error) || process.listenerCount('unhandledRejection') > 1) return
+  if (MODE !== undefined) process.emitWarning(`Unhandled rejection: ${messageOf(error)}`)
+  // Where only exceptions are listened to, Node hands a rejection on to them. Whatever was rejected with: its type is theirs to see.
+  else process.emit('uncaughtException', error as Error)
+}
+
+function toldOrigin(error: unknown): boolean {
+  const origin = origins.getStore()
+  // Outside of its context: a listener's own stray failure must not be told to the run again, and again.
+  if (origin !== undefined) origins.exit(() => origin.report(origin, error))
+  return origin !== undefined
 }

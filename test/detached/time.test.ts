@@ -148,6 +148,32 @@ describe('code that does not heed its signal', () => {
     expect(await handle.status()).toMatchObject({ state: 'failed', reason: 'timeout' })
   })
 
+  test('tells nothing in the name of the attempt that follows', async () => {
+    const first = gate()
+    const second = gate()
+    const stale = task({
+      name: 'stale',
+      timeout: 1_000,
+      retry: { attempts: 2, initial: 0 },
+      run: async (_input: void, ctx) => {
+        if (ctx.attempt === 2) return second.opened
+        await first.opened
+        ctx.progress(0.9)
+        ctx.emit('of the first')
+      },
+    })
+    const handle = await open().start(stale)
+    await clock.advance(1_500)
+    expect(await handle.status()).toMatchObject({ state: 'running', attempt: 2 })
+    first.open()
+    await turns()
+    second.open()
+    const told: unknown[] = []
+    for await (const { type } of handle.events({ after: 0 })) told.push(type)
+    expect(told).toEqual(['run', 'done'])
+    expect((await handle.status()).progress).toBeNull()
+  })
+
   test('is given up ten seconds after its cancel: until then it is running', async () => {
     const handle = await open().start(deaf())
     await turns()

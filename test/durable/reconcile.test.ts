@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { task } from 'offstage'
+import type { Ledger } from '../../src/durable/ledger.ts'
+import { Reconcile } from '../../src/durable/reconcile.ts'
+import type { Store } from '../../src/stores/store.ts'
 import { STORES, useFiles } from '../setup/stores.ts'
 import { instances } from './instance.ts'
 
@@ -31,4 +34,18 @@ describe.each(STORES)('a claim whose reply was lost, runs kept in %s:', (_, newP
     await expect(one.offstage.start(work, 2)).rejects.toThrow('reply lost')
     await expect.poll(() => begun, { timeout: 5_000 }).toEqual([1, 1, 2, 2])
   })
+})
+
+test('a reply that is lost while the store is asked is a reason to ask again', async () => {
+  const questions: (() => void)[] = []
+  const store = { read: () => new Promise((answer) => questions.push(() => answer([]))) } as unknown as Store
+  const worker = { held: 0, performs: () => false, cancel() {}, wake() {} }
+  const reconcile = new Reconcile({ store, worker, ledger: {} as Ledger, instance: () => 'me' })
+  reconcile.lostReply()
+  const first = reconcile.tick()
+  reconcile.lostReply()
+  questions[0]?.()
+  await first
+  void reconcile.tick()
+  expect(questions).toHaveLength(2)
 })

@@ -59,6 +59,18 @@ describe('the time of an attempt', () => {
     expect((await verdict).outcome).toMatchObject({ kind: 'failed', reason: 'timeout' })
   })
 
+  test('is not given up on a thread before the thread has been ended: no other attempt may run beside it', async () => {
+    const { clock, verdict } = stage(
+      task({ name: 't', thread: true, durable: true, timeout: '1s', retry: 1, run: () => 1 }),
+    )
+    let isOver = false
+    void verdict.then(() => (isOver = true))
+    await clock.advance(2_499)
+    expect(isOver).toBe(false)
+    await clock.advance(1)
+    expect((await verdict).outcome).toMatchObject({ kind: 'failed', reason: 'timeout' })
+  })
+
   test('leaves no timer behind', async () => {
     const { clock, ending, returns, verdict } = stage(task({ name: 'd', durable: true, timeout: '1h', run: () => 1 }))
     ending.abort(new CanceledError())

@@ -30,6 +30,7 @@ describe.concurrent('the process lives where', () => {
   test.each([
     ['a foreign rejection that the application listens to', [['heard', 'Error: of nobody']]],
     ['a foreign exception that the application listens to', [['heard', 'Error: of nobody']]],
+    ['a foreign rejection, where the application listens to exceptions alone', [['heard', 'Error: of nobody']]],
     ["a run's rejection", [['stray', 'careless', 'Error: of the run']]],
     ['a rejection let go by a run that close() abandoned', [['stray', 'careless', 'Error: of the run']]],
   ])('%s', async (scenario, said) => {
