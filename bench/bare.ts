@@ -21,8 +21,8 @@ export function bareLoop({
 }): number {
   layOut(path)
   const connection = new Connection({ path, readOnly: false })
-  const writer = new Writer(connection, Date.now)
-  writer.write([{ kind: 'presence', instance: INSTANCE, change: 'joins' }])
+  const writer = new Writer(connection, () => ({ now: Date.now(), steady: 0 }))
+  writer.write([{ kind: 'presence', instance: INSTANCE, change: 'joins', can: [] }])
   let runs = 0
   const from = performance.now()
   while (performance.now() - from < ms) {
@@ -58,6 +58,7 @@ const newRun = (): NewRun => ({
   at: null,
   maxAttempts: 10,
   timeout: 3_600_000,
+  idempotency: null,
   onCrash: 'retry',
   owner: null,
   tags: [],

@@ -28,6 +28,9 @@ function counted(store: Store): Store {
     open: () => store.open(),
     read: (question) => store.read(question),
     close: () => store.close(),
+    wakes: (changed) => store.wakes(changed),
+    within: (tx) => store.within(tx),
+    begin: (claim) => store.begin(claim),
     write(batch) {
       batches.push(batch.length)
       return store.write(batch)

@@ -2,13 +2,18 @@ import type { Duration } from './core/duration.ts'
 import type { JsonOf } from './core/json.ts'
 import type { Logger } from './core/logger.ts'
 import type { Schedule } from './core/schedule.ts'
-import type { RunHandle, StartArgs, StartOptions } from './core/start.ts'
+import type { RunHandle, StartArgs, StartOptions, Transaction } from './core/start.ts'
 import type { AnyTask, Task } from './core/task.ts'
 import type { AfterFunction, AfterOptions } from './detached/after.ts'
 import type { AcceptOptions, HttpOptions } from './http/contract.ts'
 import type { OffstageEvents } from './runtime/channels.ts'
-import type { Drained } from './runtime/drain.ts'
+import type { Drained, DrainReport } from './runtime/drain.ts'
+import type { OffstageRuns } from './runtime/operate.ts'
 import type { Store } from './stores/store.ts'
+
+export type { DrainReport } from './runtime/drain.ts'
+export type { OffstageRuns as Runs } from './runtime/operate.ts'
+export type { Store } from './stores/store.ts'
 
 export interface OffstageOptions {
   /**
@@ -24,8 +29,23 @@ export interface OffstageOptions {
   readonly memory?: { readonly concurrency?: number; readonly capacity?: number }
   /** Threads for `thread: true`: one less than the machine's cores, at least 1; 10,000 runs in memory waiting for one. */
   readonly threads?: { readonly size?: number; readonly capacity?: number }
+  /**
+   * How long ended durable runs are kept at least: succeeded '24h', failed and canceled '14d'. `maxBytes`: of the store; beyond it the oldest ended
+   * ones go sooner. Default: no bound.
+   */
+  readonly retention?: {
+    readonly succeeded?: Duration
+    readonly failed?: Duration
+    readonly canceled?: Duration
+    readonly maxBytes?: number
+  }
   /** At SIGTERM and SIGINT: stop, wait for `grace` ('20s'), abort what is left. `signals: false` leaves signals to the application. */
   readonly shutdown?: { readonly grace?: Duration; readonly signals?: boolean }
+  /**
+   * A run on the event loop is past its `timeout` and blocks the loop, so that nothing can end it: `'report'` writes a line to stderr, `'exit'`
+   * ends the process as well (SIGKILL), for a supervisor to start it anew. Default `'report'`.
+   */
+  readonly onHang?: 'report' | 'exit'
   /** Bytes of JSON of a durable run's input (256 KiB) and of a result, step or output (1 MiB); levels of nesting (64). */
   readonly limits?: { readonly input?: number; readonly result?: number; readonly depth?: number }
   /** Who may use the routes; closed until something is said. */
@@ -49,18 +69,31 @@ export interface Offstage extends AsyncDisposable {
   execute<I, O>(task: Task<I, O>, ...args: StartArgs<NoInfer<I>>): Promise<O>
   /** Answered in order. Durable ones share their commits, at most 1,000 to each; an input that is refused keeps all from being started. */
   startMany<I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], options?: StartOptions): Promise<RunHandle<O>[]>
-  /** Not available in this version: throws OFFSTAGE_BAD_OPTION. */
-  startSync<I, O>(task: Task<I, O>, input: NoInfer<I>, options: StartOptions & { tx: object }): RunHandle<O>
+  /**
+   * Starts a durable run within the caller's own transaction: it is there when that commits, and was never there when it rolls back.
+   * After `await ready`. SQLite: `tx` is a `node:sqlite` connection on the store's file, within a transaction, with `synchronous` FULL. Throws
+   * OFFSTAGE_NOT_A_TRANSACTION, OFFSTAGE_STORE_UNSAFE, and OFFSTAGE_BAD_OPTION where the task's schema does not check synchronously.
+   */
+  startSync<I, O>(task: Task<I, O>, input: NoInfer<I>, options: StartOptions & { tx: Transaction }): RunHandle<O>
   /** Calls the function in a later turn, or after `response`; what it throws is reported, and reaches nobody else. */
   after(fn: AfterFunction, options?: AfterOptions): RunHandle<void>
   /** A run that was started before, perhaps by another process. */
   handle<O>(task: Task<never, O>, id: string): RunHandle<O>
-  /** Not available in this version: rejects with OFFSTAGE_BAD_OPTION. */
+  /**
+   * Sends what a durable run's `ctx.waitFor(name)` waits for, or will wait for. Rejects with OFFSTAGE_RUN_NOT_FOUND, OFFSTAGE_RUN_FINISHED,
+   * OFFSTAGE_NOT_DURABLE or, for more than 1,000 of a name, OFFSTAGE_OVERLOADED. Where a store's error leaves open whether it was sent, sending it again may send it twice.
+   */
   signal<T>(runId: string, name: string, payload?: JsonOf<T>): Promise<void>
   /** A request's answer by a run: 202 with its address, or the problem as JSON. */
   accept<I, O>(request: Request, task: Task<I, O>, options?: AcceptOptions<NoInfer<I>>): Promise<Response>
   /** The runs' own routes, under `http.basePath`. */
   fetch(request: Request): Promise<Response>
+  readonly runs: OffstageRuns
+  /**
+   * Performs what is due, then answers; with `worker: false` too, as a serverless function or a script does it. Default deadline: '10s'.
+   * Runs that become due later, or wait for a signal, are not waited for.
+   */
+  drain(options?: { readonly deadline?: Duration }): Promise<DrainReport>
   /** Listens until the function it returns is called. */
   on<E extends keyof OffstageEvents>(event: E, listener: (event: OffstageEvents[E]) => void): () => void
   /** The tasks are loaded and, where one is durable, the store is open and the worker claims; rejects with a clear error. */

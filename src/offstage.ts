@@ -1,7 +1,7 @@
 import type { CloseReport, Offstage, OffstageOptions } from './api.ts'
+import type { Duration } from './core/duration.ts'
 import { OffstageError } from './core/errors.ts'
-import { notBuilt } from './core/options.ts'
-import type { RunHandle, StartArgs, StartOptions } from './core/start.ts'
+import type { RunHandle, StartArgs, StartOptions, Transaction } from './core/start.ts'
 import type { Task } from './core/task.ts'
 import { afterRequest } from './detached/after.ts'
 import { Engine } from './engine.ts'
@@ -9,38 +9,32 @@ import type { AcceptOptions } from './http/contract.ts'
 import { parseHttp } from './http/access.ts'
 import { createHttp } from './http/handler.ts'
 import { Channels, type OffstageEvents } from './runtime/channels.ts'
+import { planWith, planWithin } from './runtime/drain.ts'
 import { drainAtExit } from './runtime/exit-signals.ts'
+import { notFound } from './runtime/handle.ts'
+import { operate } from './runtime/operate.ts'
 import { parseDeadline, parseSettings, type Settings } from './runtime/settings.ts'
 import { watchStrayFailures } from './runtime/stray-failures.ts'
 import { realClock as clock, realRandom as random } from './runtime/world.ts'
-import { logLines } from './telemetry/log-lines.ts'
+import { logAbandoned, logLines } from './telemetry/log-lines.ts'
 
-/** After the grace: for what was aborted to stop and be recorded, and for closing. */
-const LAST_WORDS = 1_500
+/** How long `drain` goes on where nothing was said. */
+const DRAIN = 10_000
 
 /** Puts the parts together and opens nothing that is not needed. Throws OFFSTAGE_BAD_OPTION for an option that is not valid. */
 export function createOffstage(options: OffstageOptions = {}): Offstage {
   const settings = parseSettings(options)
-  const { logger, shutdown } = settings
+  const { logger } = settings
   const channels = new Channels((error) => logger.error({ err: error }, 'A listener threw.'))
   const engine = new Engine(settings, channels)
   const closing = new AbortController()
-  const http = createHttp({
-    settings: parseHttp(settings.http, 'http'),
-    limits: settings.limits,
-    runs: engine.runs,
-    submit: (task, input, startOptions) => engine.start({ task, input, options: startOptions }),
-    clock,
-    random,
-    logger,
-    shutdown: closing.signal,
-  })
-  logLines(channels, logger)
+  const http = httpOf(engine, settings, closing.signal)
+  logLines(channels, logger, clock)
 
-  const close = closeOf(engine, closing, shutdown)
-  const ready = engine.ready()
+  const close = closeOf(engine, closing, settings)
+  const begun = engine.begin()
   // Who does not await `ready` hears of it so.
-  ready.catch((error: unknown) => {
+  begun.catch((error: unknown) => {
     if (isOfStore(error)) channels.tell('store:unavailable', () => ({ error }))
     else logger.error({ err: error }, 'Offstage could not start.')
   })
@@ -52,7 +46,12 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
     fetch: http.fetch,
     on: <E extends keyof OffstageEvents>(event: E, listener: (event: OffstageEvents[E]) => void): (() => void) =>
       channels.on(event, listener),
-    ready,
+    get ready() {
+      return begun.then(() => engine.ready())
+    },
+    runs: operate({ runs: engine.runs, channels, clock }),
+    drain: (drainOptions?: { readonly deadline?: Duration }) =>
+      engine.drain(parseDeadline(drainOptions, 'drain', DRAIN)),
     close,
     [Symbol.asyncDispose]: async () => {
       await close()
@@ -60,17 +59,36 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
   })
 }
 
+function httpOf(engine: Engine, settings: Settings, shutdown: AbortSignal): ReturnType<typeof createHttp> {
+  const { limits, logger, retention } = settings
+  return createHttp({
+    settings: parseHttp(settings.http, 'http'),
+    limits,
+    kept: Math.min(retention.succeeded, retention.failed, retention.canceled),
+    runs: engine.runs,
+    submit: (task, input, options) => engine.start({ task, input, options }),
+    clock,
+    random,
+    logger,
+    shutdown,
+  })
+}
+
 const isOfStore = (error: unknown): boolean => error instanceof OffstageError && error.code.startsWith('OFFSTAGE_STORE')
 
 /** Also at a signal, where the application does not keep its signals for itself. Closing twice is closing once. */
-function closeOf(engine: Engine, closing: AbortController, shutdown: Settings['shutdown']): Offstage['close'] {
+function closeOf(engine: Engine, closing: AbortController, { shutdown, logger }: Settings): Offstage['close'] {
   let closed: Promise<CloseReport> | undefined
+  let hasEnded = false
   const close: Offstage['close'] = (options) => {
-    const deadline = parseDeadline(options, shutdown.grace + LAST_WORDS)
+    const deadline = parseDeadline(options, 'close', null)
+    const plan = deadline === null ? planWith(shutdown.grace) : planWithin(deadline)
     // Event streams go on until there is nothing left to tell.
     closed ??= engine
-      .close(deadline, () => closing.abort())
-      .then((abandoned) => {
+      .close(plan, () => closing.abort())
+      .then(({ abandoned, ended }) => {
+        hasEnded = ended
+        logAbandoned(abandoned, logger)
         // Code that was abandoned may still let a failure go.
         if (abandoned.length === 0) strays[Symbol.dispose]()
         exit?.[Symbol.dispose]()
@@ -79,7 +97,7 @@ function closeOf(engine: Engine, closing: AbortController, shutdown: Settings['s
     return closed
   }
   const strays = watchStrayFailures()
-  const exit = shutdown.signals ? drainAtExit(() => close()) : undefined
+  const exit = shutdown.signals ? drainAtExit(() => close().then(() => hasEnded)) : undefined
   return close
 }
 
@@ -93,12 +111,15 @@ function startsOf(engine: Engine): Starts {
     execute: async (task, ...args) => (await start(task, ...args)).result(),
     startMany: async <I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], options?: StartOptions) =>
       (await engine.startMany({ task, inputs, options })).map((started) => engine.handle<O>(task, started)),
-    startSync: () => notBuilt('startSync'),
+    startSync: <I, O>(task: Task<I, O>, input: NoInfer<I>, options: StartOptions & { tx: Transaction }) =>
+      engine.handle<O>(task, engine.startWithin({ task, input, options })),
     after: (fn, options) => {
       const { request, sent } = afterRequest(fn, options)
       return engine.handle<void>(request.task, engine.startDetached(request, sent))
     },
     handle: <O>(task: Task<never, O>, id: string) => engine.handle<O>(task, { id, disposition: 'existing' }),
-    signal: async () => notBuilt('signal'),
+    signal: async (run, name, payload) => {
+      if ((await engine.runs.signal(run, name, payload)) === undefined) notFound(run)
+    },
   }
 }

@@ -96,7 +96,7 @@ describe('the packed package', { timeout: 120_000 }, () => {
 
 /** Measured, and 15 % above: what `import 'offstage'` loads at once, each file minified, together as gzip. Node loads
  * whole files, so nothing is shaken out. Larger on purpose? Set it anew, in the change that needs it. */
-const CORE_BYTES = 36_000
+const CORE_BYTES = 50_500
 
 test('the core keeps to its size', () => {
   const loaded = [...loadedWith('index.ts', readSources())].filter((path) => path.endsWith('.ts')).sort()

@@ -1,3 +1,9 @@
+/** One moment by both clocks: the wall's, for what people call a date; and one that nobody sets, for how long something may take. */
+export interface Moment {
+  readonly now: number
+  readonly steady: number
+}
+
 /** Time, as an argument: tests and the simulator put in another. Every moment is milliseconds. */
 export interface Clock {
   /** Wall clock: milliseconds since the epoch. May jump; only for what people call a date. */

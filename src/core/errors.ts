@@ -70,13 +70,14 @@ export const CATALOGUE = {
     exit: 1,
     title: 'There is no such run',
     when: 'No run has that id here: it never was, it is no longer kept, or it was in the memory of another process.',
-    advice: 'Check the id. Ended runs in memory are remembered for 10 minutes, and at most 1,000 of them.',
+    advice:
+      'Check the id. Ended runs are kept for a while only: durable ones as `retention` says, those in memory for 10 minutes and at most 1,000 of them.',
   },
   OFFSTAGE_RUN_FINISHED: {
     http: 409,
     exit: 1,
     title: 'The run has finished',
-    when: 'A request that needs a run that goes on met one that has ended.',
+    when: 'A request that needs a run that goes on met one that has ended: a signal, or a rerun of a run that succeeded.',
     advice: 'Read the run: its state, result and error tell how it ended.',
   },
   OFFSTAGE_UNKNOWN_TASK: {
@@ -118,7 +119,7 @@ export const CATALOGUE = {
     http: 409,
     exit: 1,
     title: 'The run is not durable',
-    when: '`ctx.step`, `ctx.sleep` or `ctx.waitFor` was called in a task without `durable: true`.',
+    when: '`ctx.step`, `ctx.sleep`, `ctx.waitFor`, `offstage.signal`, `offstage.runs.rerun`, or a start with `tx`, of a task without `durable: true`.',
     advice: 'Say `durable: true`, or do without.',
   },
   OFFSTAGE_THREAD_NEEDS_MODULE: {
@@ -141,6 +142,27 @@ export const CATALOGUE = {
     title: 'The run crashed three processes',
     when: 'Three processes in a row died while performing this run.',
     advice: 'The run is the likely cause. Mend the task, then start the work again.',
+  },
+  OFFSTAGE_IDEMPOTENCY_MISMATCH: {
+    http: 422,
+    exit: 2,
+    title: 'The idempotency key belongs to another input',
+    when: 'A start repeated the `idempotencyKey` of another start of the same task and owner, with another input. Nothing was started.',
+    advice: 'Send a key of its own with each request, and the same input with the same key.',
+  },
+  OFFSTAGE_NOT_A_TRANSACTION: {
+    http: 500,
+    exit: 2,
+    title: 'That is no transaction',
+    when: '`tx` is not a connection of `node:sqlite` on the store that is within a transaction.',
+    advice: "Open the store's own file with `node:sqlite`, `BEGIN`, call `startSync`, `COMMIT`.",
+  },
+  OFFSTAGE_RUN_NOT_FINISHED: {
+    http: 409,
+    exit: 1,
+    title: 'The run has not finished',
+    when: '`rerun` or `remove` of a run that waits or is running.',
+    advice: 'Cancel it first, or wait for its end.',
   },
   OFFSTAGE_STORE_BUSY: {
     http: 503,
@@ -181,8 +203,8 @@ export const CATALOGUE = {
     http: 500,
     exit: 1,
     title: 'The store would not be safe',
-    when: 'The SQLite library is older than 3.51.3, or its settings are not those that durability needs.',
-    advice: 'Use the Node version that the message names.',
+    when: 'The SQLite library is older than 3.51.3, its settings are not those that durability needs, or a connection given as `tx` is of another SQLite library or does not wait for the disk.',
+    advice: 'Do what the message says.',
   },
   OFFSTAGE_UNAUTHORIZED: {
     http: 403,
@@ -210,10 +232,10 @@ export class OffstageError extends Error {
 /** The schema's issues, each with the path of its place. */
 export class InvalidInputError extends OffstageError {
   readonly issues: readonly InputIssue[]
-  constructor(task: string, issues: readonly InputIssue[]) {
+  constructor({ what, so }: { readonly what: string; readonly so: string }, issues: readonly InputIssue[]) {
     super(
       'OFFSTAGE_INVALID_INPUT',
-      `The input of the task "${task}" was refused in ${issues.length} ${issues.length === 1 ? 'place' : 'places'}. Nothing was started.`,
+      `${what} was refused in ${issues.length} ${issues.length === 1 ? 'place' : 'places'}. ${so}`,
     )
     this.issues = issues
   }

@@ -10,8 +10,27 @@ export type Outcome<R = unknown> =
   | { readonly kind: 'succeeded'; readonly result: R }
   | { readonly kind: 'failed'; readonly reason: Reason; readonly error: RunError }
   | { readonly kind: 'retry'; readonly after: number; readonly reason: Reason; readonly error: RunError }
+  | Parking
   | { readonly kind: 'released' }
   | { readonly kind: 'canceled'; readonly error: RunError }
+
+/**
+ * The run waits: for a moment, or for a signal that makes it due sooner. The moment is the store's (`after` from its now), is recorded as the
+ * result of the step `name`, and stays what it was where that step was recorded before.
+ */
+export interface Parking {
+  readonly kind: 'parked'
+  readonly name: string
+  /** Milliseconds from the store's now, a moment since the epoch, or null: until the signal comes. */
+  readonly after: number | null
+  readonly at: number | null
+  readonly signal: Awaited | null
+}
+/** The n-th signal of a name that the run waits for. */
+export interface Awaited {
+  readonly name: string
+  readonly nth: number
+}
 
 export const succeeded = <R>(result: R): Outcome<R> => ({ kind: 'succeeded', result })
 export const failed = (reason: Reason, error: RunError): Outcome<never> => ({ kind: 'failed', reason, error })
@@ -31,6 +50,7 @@ const VERB_OF = {
   succeeded: 'succeed',
   failed: 'fail',
   retry: 'retry',
+  parked: 'park',
   released: 'release',
   canceled: 'cancel',
 } as const
@@ -42,7 +62,7 @@ export interface Verdict<R = unknown> {
 }
 
 /** How the call of a task's code ended. */
-export type CallEnd<R> = { readonly returned: R } | { readonly threw: unknown }
+export type CallEnd<R> = { readonly returned: R } | { readonly threw: unknown } | { readonly parked: Parking }
 
 export interface Trial extends RetryTrial {
   readonly onCrash: 'retry' | 'fail'
@@ -50,10 +70,11 @@ export interface Trial extends RetryTrial {
 
 /**
  * The verdict on an attempt. What its signal said before the code threw goes before what the code threw: an attempt that was canceled
- * is canceled whatever its code made of it. Code that returned has done its work, signal or not.
+ * is canceled whatever its code made of it. Code that returned, or waits, has done its work, signal or not.
  */
 export function classify<R>(end: CallEnd<R>, aborted: unknown, trial: Trial): Verdict<R> {
   if ('returned' in end) return { outcome: succeeded(end.returned), thrown: undefined }
+  if ('parked' in end) return { outcome: end.parked, thrown: undefined }
   if (aborted instanceof CanceledError) return { outcome: canceled(toFailure(aborted)), thrown: aborted }
   if (aborted instanceof ShutdownError || aborted instanceof FencedError)
     return { outcome: released, thrown: end.threw }

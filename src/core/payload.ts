@@ -80,6 +80,7 @@ function inspect(value: unknown, walk: Walk): void {
 
 function inspectArray(array: readonly unknown[], walk: Walk): void {
   if (Object.getPrototypeOf(array) !== Array.prototype) refuse('an array of a class', walk)
+  if (array.length > walk.limit.bytes * 2) count(array.length, walk) // each item has a byte at least: a huge one is not walked
   for (let index = 0; index < array.length; index++) {
     walk.path.push(index)
     inspect(Object.hasOwn(array, index) ? read(array, index, walk) : undefined, walk)

@@ -1,4 +1,4 @@
-import { CanceledError, OffstageError } from './errors.ts'
+import { CanceledError, OffstageError, TimeoutError } from './errors.ts'
 import { toFailure } from './failure.ts'
 import type { Reason, RunError } from './run.ts'
 import type { RunVerb } from './run-state.ts'
@@ -19,6 +19,19 @@ export interface Orphan {
   readonly onCrash: 'retry' | 'fail'
   readonly tries: number
   readonly maxAttempts: number
+}
+/** What becomes of a running run that passed its deadline: the same decision as at a failure, made by whoever finds it. */
+export function fateAtDeadline({
+  cancelRequested,
+  tries,
+  maxAttempts,
+}: Omit<Orphan, 'crashes' | 'onCrash'>): OverdueFate {
+  if (cancelRequested) return { verb: 'cancel', reason: 'canceled' }
+  return tries >= maxAttempts ? { verb: 'fail', reason: 'timeout' } : { verb: 'retry', reason: null }
+}
+export interface OverdueFate {
+  readonly verb: Extract<RunVerb, 'fail' | 'cancel' | 'retry'>
+  readonly reason: Reason | null
 }
 export interface Fate {
   readonly verb: Extract<RunVerb, 'fail' | 'cancel' | 'rescue'>
@@ -45,4 +58,7 @@ export const crashedFailure: RunError = sentence(
 )
 export const poisonedFailure: RunError = sentence(
   new OffstageError('OFFSTAGE_POISONED', 'Three processes in a row died while performing the run.'),
+)
+export const timedOutFailure: RunError = sentence(
+  new TimeoutError('The attempt passed its deadline, and its instance had not ended it: stopped, cut off or blocked.'),
 )

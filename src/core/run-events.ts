@@ -23,3 +23,9 @@ export const KEPT_EVENTS = 1_000
 
 /** Events in one answer: a reader holds no more of a run at once, however much it has told. */
 export const EVENTS_PAGE = 64
+
+/** Past attempts kept of one run; older ones are let go, with what they logged. */
+export const KEPT_ATTEMPTS = 100
+
+/** Lines kept of what one attempt logged. */
+export const KEPT_LOGS = 200

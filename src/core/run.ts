@@ -1,4 +1,5 @@
 import type { InstanceId, RunId } from './claim.ts'
+import type { LogLevel } from './logger.ts'
 import type { State } from './run-state.ts'
 
 /** How far an attempt is. `fraction` is 0–1, computed from `done` and `total` where the task gave those. */
@@ -18,6 +19,15 @@ export interface RunError {
   readonly cause?: RunError
   /** The thrown error said `expose: true`: its words may be shown to a client. */
   readonly expose?: true
+}
+
+/** A line that a task's code logged. */
+export interface LogLine {
+  readonly at: number
+  readonly level: LogLevel
+  readonly message: string
+  /** As JSON, cut to size. */
+  readonly fields: string
 }
 
 export type Reason = 'error' | 'timeout' | 'crashed' | 'poisoned' | 'canceled'
@@ -66,4 +76,31 @@ export interface Run<out O = unknown> {
 export interface RunSnapshot {
   readonly run: Run
   readonly number: number
+}
+
+/** One attempt as people read it. */
+export interface AttemptDetails {
+  readonly attempt: number
+  /** `running` is the one under way. `rescued`: its instance died, or its deadline passed. */
+  readonly came: 'running' | 'succeeded' | 'failed' | 'canceled' | 'retry' | 'parked' | 'released' | 'rescued'
+  readonly instance: InstanceId | null
+  readonly startedAt: Date
+  readonly endedAt: Date | null
+  readonly error?: RunError
+  readonly logs: readonly LoggedLine[]
+}
+export interface LoggedLine {
+  readonly at: Date
+  readonly level: LogLevel
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** A run with all that is kept of it. What its task's `redact` names is shown as '[redacted]'. */
+export interface RunDetails<out O = unknown> {
+  readonly run: Run<O>
+  readonly input: unknown
+  /** Of the latest 100 attempts. */
+  readonly attempts: readonly AttemptDetails[]
+  readonly steps: readonly { readonly name: string; readonly result: unknown }[]
 }

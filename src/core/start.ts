@@ -19,9 +19,19 @@ export interface StartOptions {
   /** Who may read the run over HTTP. */
   readonly owner?: string
   readonly tags?: readonly string[]
+  /**
+   * 1–255 visible characters. A start of the same owner and task with the same key within 24 hours is the same run (`existing`); with
+   * another input it is refused with OFFSTAGE_IDEMPOTENCY_MISMATCH. In memory: within this process, while the run is remembered.
+   */
+  readonly idempotencyKey?: string
+  /** The caller's own transaction: the run is there when it commits. SQLite: a `node:sqlite` connection on the store's file, see `startSync`. */
+  readonly tx?: Transaction
   /** Aborted before the answer, nothing is started; aborted later, the run is canceled. */
   readonly signal?: AbortSignal
 }
+
+/** A connection that is within a transaction; what is recognised says the store. */
+export type Transaction = object
 
 export type Cancellation = 'canceled' | 'canceling' | 'finished'
 

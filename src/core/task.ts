@@ -42,6 +42,10 @@ export interface TaskDefinition<P, O, D extends boolean = boolean, I = P> {
   readonly onCrash?: 'retry' | 'fail'
   /** Runs are claimed by instances that registered their name and version. Default 1. */
   readonly version?: number
+  /** Waiting input of a lower version → this version's: with it, the runs of lower versions are claimed too. Asked at each attempt; it must be pure. */
+  readonly upcast?: (input: Json, from: number) => Json
+  /** JSON Pointers (RFC 6901) into input, result and steps that no log line and no `runs.details` shows. Whoever may read the run over HTTP sees his own. */
+  readonly redact?: readonly string[]
 }
 
 /** What a task's code is given beside its input. */
@@ -65,10 +69,32 @@ export interface TaskContext {
 export interface DurableContext extends TaskContext {
   /** Runs `fn` once: its JSON result is on disk before `step` answers, and later attempts get it from there. Names are unique in a run. */
   step<T>(name: string, fn: (step: StepContext) => JsonOf<T> | Promise<JsonOf<T>>): Promise<T>
-  /** Not available in this version: throws OFFSTAGE_BAD_OPTION. */
+  /**
+   * Gives the run's place back until then; names are unique in a run. It is called again from its first line afterwards, with the results
+   * of its finished steps: what stands before a sleep belongs into a step. It counts as no try.
+   */
   sleep(name: string, until: Duration | Date): Promise<void>
-  /** Not available in this version: throws OFFSTAGE_BAD_OPTION. */
-  waitFor<T = Json>(signal: string, options?: { timeout?: Duration; schema?: StandardSchemaV1<unknown, T> }): Promise<T>
+  /**
+   * The payload of the signal that `offstage.signal(run, name, payload)` sent or will send, as `sleep` waits. The n-th call of a name gets
+   * the n-th signal of it. Rejects with TimeoutError where none came within `timeout`, and with OFFSTAGE_INVALID_INPUT where `schema` refuses it.
+   */
+  waitFor<T = Json>(signal: string, options?: WaitOptions<T>): Promise<T>
+  /** Written here, committed with the run's end, exactly once or, where the run does not succeed, not at all. Absent where the store has no transactions (memory). */
+  readonly tx?: OwnTransaction | undefined
+}
+
+export interface WaitOptions<T> {
+  /** Default: for ever. */
+  readonly timeout?: Duration
+  readonly schema?: StandardSchemaV1<unknown, T>
+}
+
+/**
+ * SQLite: statements that write, kept until the run's end and carried out in its transaction; one that reads is refused, and `rows` is
+ * empty. A statement that fails there fails the attempt.
+ */
+export interface OwnTransaction {
+  query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly unknown[] }>
 }
 
 export interface StepContext {
@@ -90,6 +116,8 @@ export interface TaskPolicy {
   readonly timeout: number | null
   readonly onCrash: 'retry' | 'fail'
   readonly version: number
+  readonly upcast: ((input: Json, from: number) => Json) | undefined
+  readonly redact: readonly string[]
 }
 
 const NAME = /^[A-Za-z0-9._:/-]{1,200}$/
@@ -102,7 +130,7 @@ const taskName: Parser<string> = (value, at) =>
     ? value
     : refuse(at, '1 to 200 characters of A–Z a–z 0–9 . _ : / -', value)
 
-const schema: Parser<StandardSchemaV1<unknown, unknown>> = (value, at) => {
+export const schema: Parser<StandardSchemaV1<unknown, unknown>> = (value, at) => {
   // ArkType's schemas are functions.
   const standard =
     isObject(value) || typeof value === 'function' ? (value as Record<string, unknown>)['~standard'] : undefined
@@ -113,7 +141,23 @@ const schema: Parser<StandardSchemaV1<unknown, unknown>> = (value, at) => {
 
 const run: Parser<TaskPolicy['run']> = (value, at) => callable(value, at) as TaskPolicy['run'] // the input was checked or is taken at the caller's word
 
-const UNBUILT = ['concurrency', 'rate', 'unique', 'upcast', 'redact', 'expose'] as const
+const upcast: Parser<NonNullable<TaskPolicy['upcast']>> = (value, at) =>
+  callable(value, at) as NonNullable<TaskPolicy['upcast']> // a function's type cannot be checked
+
+/** https://www.rfc-editor.org/rfc/rfc6901: empty for the whole, or each part after a slash. */
+const POINTER = /^(?:\/(?:[^~/]|~[01])*)*$/
+const pointers: Parser<readonly string[]> = (value, at) =>
+  Array.isArray(value)
+    ? Object.freeze(
+        value.map((one: unknown, index) =>
+          typeof one === 'string' && POINTER.test(one)
+            ? one
+            : refuse(`${at}[${index}]`, "a JSON Pointer such as '/card/number'", one),
+        ),
+      )
+    : refuse(at, 'an array of JSON Pointers', value)
+
+const UNBUILT = ['concurrency', 'rate', 'unique', 'expose'] as const
 
 function parseTask(definition: unknown): TaskPolicy {
   const name = isObject(definition) ? taskName(definition['name'], 'name') : '?'
@@ -131,6 +175,8 @@ function parseTask(definition: unknown): TaskPolicy {
       timeout: optional(milliseconds, durable ? HOUR : null),
       onCrash: optional(oneOf('retry', 'fail'), 'retry'),
       version: optional(whole(1), 1),
+      upcast: optional(upcast, undefined),
+      redact: optional(pointers, []),
     },
     UNBUILT,
   )(definition, `task(${name})`)

@@ -35,12 +35,14 @@ export function afterRequest(
   const policy = policyOf(
     task({ name: taskName(parsed.name ?? call.name), run: (_: void, context) => call(context) }),
   ) as TaskPolicy // task() has just made it
-  const startOptions = { delay: 0, at: null, priority: 0, queue: policy.queue, owner: null, tags: [] }
+  const startOptions = { ...AT_ONCE, priority: policy.priority, queue: policy.queue }
   return {
-    request: { task: policy, input: undefined, options: startOptions, parent: null },
+    request: { task: policy, input: undefined, fingerprint: null, options: startOptions, parent: null },
     sent: parsed.response && gone(parsed.response),
   }
 }
+
+const AT_ONCE = { delay: 0, at: null, owner: null, tags: [], idempotencyKey: null, tx: undefined }
 
 /** Names of functions may hold what names of tasks may not. */
 const taskName = (name: string): string => name.replaceAll(/[^A-Za-z0-9._:/-]+/g, '-').slice(0, 200) || 'after'

@@ -1,62 +1,36 @@
-import type { Claim, RunId } from '../core/claim.ts'
-import type { Clock } from '../core/clock.ts'
-import { CanceledError, OffstageError, ShutdownError } from '../core/errors.ts'
+import type { RunId } from '../core/claim.ts'
+import { CanceledError, ShutdownError } from '../core/errors.ts'
 import { toFailure } from '../core/failure.ts'
-import type { Logger } from '../core/logger.ts'
-import type { Verdict } from '../core/outcome.ts'
-import type { Random } from '../core/random.ts'
-import type { RunSnapshot } from '../core/run.ts'
+import type { Outcome, Verdict } from '../core/outcome.ts'
+import type { Run, RunDetails, RunSnapshot } from '../core/run.ts'
 import type { RunEvent } from '../core/run-events.ts'
-import type { RunEnd, Runs, Started, Starter, StartRequest } from '../core/runs.ts'
+import type { State } from '../core/run-state.ts'
+import type { RunEnd, RunFilter, Runs, Started, Starter, StartRequest } from '../core/runs.ts'
 import type { Cancellation } from '../core/start.ts'
-import type { TaskContext } from '../core/task.ts'
-import type { Channels } from '../runtime/channels.ts'
-import { createContext } from '../runtime/context.ts'
-import type { Drainable, Drained } from '../runtime/drain.ts'
+import type { Drainable, Drained, DrainReport } from '../runtime/drain.ts'
 import { Ending } from '../runtime/ending.ts'
-import type { Executor } from '../runtime/executor.ts'
-import { Lending } from '../runtime/lending.ts'
-import { Limiter } from '../runtime/limiter.ts'
-import { perform } from '../runtime/perform.ts'
-import { Throttle } from '../runtime/throttle.ts'
 import { timeoutIn } from '../runtime/timers.ts'
-import { LiveRun, LiveRuns } from './live-runs.ts'
+import { attempt, type AttemptParts } from './attempt.ts'
+import { Line, type Places } from './line.ts'
+import { LiveRun } from './live-run.ts'
+import { LiveRuns, notDurable } from './live-runs.ts'
 
-export interface DetachedParts {
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly channels: Channels
+export interface DetachedParts extends AttemptParts {
   /** One for the event loop and one for threads: where a task's code runs, how many at once, how many may wait. */
   readonly loop: Places
   readonly threads: Places
-  /** `ctx.start` of a run in memory. */
-  startFrom(parent: RunId, lend: Lending['lend']): TaskContext['start']
 }
-export interface Places {
-  readonly executor: Executor
-  readonly concurrency: number
-  readonly capacity: number
-  /** The option that bounds it, for the sentence that says so. */
-  readonly option: string
-}
-
-const PROGRESS_EVERY = 250
-
-/** Where runs of one kind wait for their places. */
-interface Line {
-  readonly places: Places
-  readonly limiter: Limiter<LiveRun>
-  waiting: number
-}
-
 /** Runs in memory: performed in this process after their starter went on, reported if they fail, gone if the process dies. */
 export class Detached implements Runs, Starter, Drainable {
   readonly #parts: DetachedParts
   readonly #runs: LiveRuns
   readonly #loop: Line
   readonly #threads: Line
-  readonly #empty = new Set<() => void>()
+  /** For the end of an attempt. */
+  readonly #waiting = new Set<() => void>()
+  /** Attempts, ever; and runs that are in line or under way now. */
+  #begun = 0
+  #busy = 0
   readonly #abandoned: Drained[] = []
   #closed = false
   /** While it drains: what is due later than that will not be done. */
@@ -65,31 +39,27 @@ export class Detached implements Runs, Starter, Drainable {
   constructor(parts: DetachedParts) {
     this.#parts = parts
     this.#runs = new LiveRuns(parts.clock)
-    const line = (places: Places): Line => {
-      const self: Line = {
-        places,
-        waiting: 0,
-        limiter: new Limiter(places.concurrency, parts.clock, (run) => this.#perform(run, self)),
-      }
-      return self
-    }
-    this.#loop = line(parts.loop)
-    this.#threads = line(parts.threads)
+    const perform = (run: LiveRun, line: Line): Promise<void> => this.#perform(run, line)
+    this.#loop = new Line(parts.loop, parts.clock, perform)
+    this.#threads = new Line(parts.threads, parts.clock, perform)
   }
 
   async start(requests: readonly StartRequest[]): Promise<readonly Started[]> {
+    for (const { task, options } of requests) if (options.tx !== undefined) throw notDurable(`\`tx\``, task.name)
+    const fresh = requests.filter((request) => this.#runs.known(request) === undefined)
     for (const line of [this.#loop, this.#threads])
-      if (line.waiting + requests.filter((request) => this.#lineOf(request) === line).length > line.places.capacity)
-        throw overloaded(line.places)
+      line.admit(fresh.filter((request) => this.#lineOf(request) === line).length)
     return requests.map((request) => this.begin(request))
   }
 
   /** Takes a place or refuses, at once; the task's first line runs in a later turn, and not before `gate` opens. */
   begin(request: StartRequest, gate?: Promise<void>): Started {
     if (this.#closed) throw new ShutdownError()
+    const known = this.#runs.known(request)
+    if (known !== undefined) return { id: known.id, disposition: 'existing' }
     const { clock, random } = this.#parts
     const line = this.#lineOf(request)
-    if (line.waiting >= line.places.capacity) throw overloaded(line.places)
+    line.admit(1)
     const createdAt = clock.now()
     const dueAt = request.options.at ?? createdAt + request.options.delay
     const run = new LiveRun(random.runId(), request, { createdAt, dueAt })
@@ -133,11 +103,42 @@ export class Detached implements Runs, Starter, Drainable {
     return this.#runs.watch(id, options)
   }
 
+  details(id: RunId): Promise<RunDetails | undefined> {
+    return this.#runs.details(id)
+  }
+
+  list(asked: Parameters<Runs['list']>[0]): Promise<readonly Run[]> {
+    return this.#runs.list(asked)
+  }
+
+  tally(filter: RunFilter): Promise<Readonly<Record<State, number>>> {
+    return this.#runs.tally(filter)
+  }
+
+  rerun(id: RunId): Promise<undefined> {
+    return this.#runs.rerun(id)
+  }
+
+  remove(id: RunId): Promise<true | undefined> {
+    return this.#runs.remove(id)
+  }
+
+  signal(id: RunId): Promise<undefined> {
+    return this.#runs.signal(id)
+  }
+
+  /** Waits until nothing is under way and nothing is due, or until the signal fires. */
+  async drain(signal: AbortSignal): Promise<DrainReport> {
+    const before = this.#begun
+    while (this.#busy > 0 && !signal.aborted) await this.#ends(signal)
+    return { performed: this.#begun - before, left: this.#busy > 0 }
+  }
+
   async idle(ms: number): Promise<void> {
     this.#closed = true
     this.#horizon = this.#parts.clock.now() + ms
     this.#dismissAll((run) => this.#isTooLate(run))
-    while (this.#runs.size > 0) await new Promise<void>((resolve) => this.#empty.add(resolve))
+    while (this.#runs.size > 0) await this.#ends()
   }
 
   abandon(): readonly Drained[] {
@@ -148,6 +149,23 @@ export class Detached implements Runs, Starter, Drainable {
       run.ending?.abort(new ShutdownError())
     }
     return this.#abandoned
+  }
+
+  /** Settles when an attempt has ended, or a run that waited; or when the signal fires. */
+  #ends(signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const wake = (): void => {
+      this.#waiting.delete(wake)
+      signal?.removeEventListener('abort', wake)
+      resolve()
+    }
+    this.#waiting.add(wake)
+    signal?.addEventListener('abort', wake, { once: true })
+    return promise
+  }
+
+  #tellEnd(): void {
+    for (const wake of this.#waiting) wake()
   }
 
   /** It is due when this instance will have ended. */
@@ -171,53 +189,32 @@ export class Detached implements Runs, Starter, Drainable {
   #enterIn(run: LiveRun, line: Line, ms: number): void {
     run.alarm = undefined
     if (ms > 0) run.alarm = timeoutIn(this.#parts.clock, ms, () => this.#enterIn(run, line, 0))
-    else line.limiter.add(run, run.request.options.priority)
+    else {
+      run.inLine = true
+      this.#busy++
+      line.limiter.add(run, run.request.options.priority)
+    }
   }
 
   async #perform(run: LiveRun, line: Line): Promise<void> {
+    const { clock, channels } = this.#parts
     line.waiting--
+    this.#begun++
+    run.inLine = false
     run.attempt++
     run.tries++
-    run.ending = new Ending()
-    run.move('claim', { startedAt: this.#parts.clock.now() })
-    this.#parts.channels.tell('run:started', () => ({ run: run.run() }))
-    const verdict = await this.#attempt(run, run.ending, line)
+    const ending = new Ending()
+    run.ending = ending
+    run.move('claim', { startedAt: clock.now(), attempted: null })
+    channels.tell('run:started', () => ({ run: run.told() }))
+    const verdict = await attempt(run, { ending, executor: line.places.executor, place: line.limiter }, this.#parts)
     run.ending = undefined
-    this.#settle(run, verdict, line)
+    this.#settle(run, verdict)
+    this.#busy--
+    this.#tellEnd()
   }
 
-  async #attempt(run: LiveRun, ending: Ending, line: Line): Promise<Verdict> {
-    const { clock, random, channels } = this.#parts
-    const { task } = run.request
-    const claim: Claim = { run: run.id, attempt: run.attempt }
-    const progress = new Throttle<Parameters<LiveRun['note']>[0]>(clock, PROGRESS_EVERY, (note) => run.note(note))
-    const { executor } = line.places
-    // Code that heeds no signal may go on beside the next attempt: what it tells is not that one's.
-    const isCurrent = (): boolean => run.ending === ending
-    const lending = new Lending(line.limiter, executor)
-    const context = createContext({
-      claim,
-      task: task.name,
-      ending,
-      logger: this.#parts.logger,
-      progress: (data) => isCurrent() && progress.push({ type: 'progress', data }),
-      emit: (data) => isCurrent() && run.note({ type: 'output', data }),
-      start: this.#parts.startFrom(run.id, (wait) => lending.lend(wait)),
-    })
-    const origin = {
-      claim,
-      task: task.name,
-      report: (_: unknown, error: unknown) => channels.tell('task:stray', () => ({ claim, task: task.name, error })),
-    }
-    const trial = { retry: task.retry, onCrash: task.onCrash, maxAttempts: task.retry.attempts, tries: run.tries }
-    const call = { claim, task, input: run.request.input, context }
-    const verdict = await perform({ call, trial, ending, origin, keep: (value) => value }, { executor, clock, random })
-    lending.end()
-    progress.flush()
-    return verdict
-  }
-
-  #settle(run: LiveRun, { outcome, thrown }: Verdict, line: Line): void {
+  #settle(run: LiveRun, { outcome, thrown }: Verdict): void {
     // Asked for while the code was ending by itself: it must not be tried again.
     if (run.cancelRequested && outcome.kind !== 'succeeded')
       return this.#end(run, 'cancel', {
@@ -232,13 +229,22 @@ export class Detached implements Runs, Starter, Drainable {
       case 'canceled':
         return this.#end(run, 'cancel', { state: 'canceled', error: thrown })
       case 'released':
+      case 'parked': // none: nothing in memory waits so
         return this.#end(run, 'cancel', { state: 'canceled', error: new ShutdownError() })
       case 'retry':
-        run.move('retry', { dueAt: this.#parts.clock.now() + outcome.after, error: outcome.error })
-        this.#parts.channels.tell('run:retried', () => ({ run: run.run(), error: thrown }))
-        line.waiting++
-        return this.#isTooLate(run) ? this.#giveUp(run) : this.#enterIn(run, line, outcome.after)
+        return this.#again(run, outcome, thrown)
     }
+  }
+
+  #again(run: LiveRun, { after, error }: Extract<Outcome, { readonly kind: 'retry' }>, thrown: unknown): void {
+    const { channels, clock } = this.#parts
+    const line = this.#lineOf(run.request)
+    const endedAt = clock.now()
+    run.move('retry', { dueAt: endedAt + after, error, attempted: { came: 'retry', endedAt, error } })
+    channels.tell('run:retried', () => ({ run: run.told(), error: run.mask.error(thrown) }))
+    line.waiting++
+    if (this.#isTooLate(run)) this.#giveUp(run)
+    else this.#enterIn(run, line, after)
   }
 
   /** Ends a run that waits. */
@@ -246,28 +252,26 @@ export class Detached implements Runs, Starter, Drainable {
     run.alarm?.[Symbol.dispose]()
     const line = this.#lineOf(run.request)
     line.waiting--
+    if (run.inLine) this.#busy--
+    run.inLine = false
     line.limiter.remove(run, run.request.options.priority)
     this.#end(run, 'cancel', { state: 'canceled', error: why })
   }
 
   #end(run: LiveRun, verb: 'succeed' | 'fail' | 'cancel', end: RunEnd): void {
     const { channels, clock } = this.#parts
-    run.end = end
+    const finishedAt = clock.now()
     const reason = end.state === 'failed' ? end.reason : end.state === 'canceled' ? 'canceled' : null
-    run.move(verb, { finishedAt: clock.now(), reason, error: end.state === 'succeeded' ? null : toFailure(end.error) })
+    const error = end.state === 'succeeded' ? null : toFailure(end.error)
+    const attempted = { came: end.state, endedAt: finishedAt, error }
+    run.end = end
+    run.move(verb, { finishedAt, reason, error, ...(run.state === 'running' ? { attempted } : {}) })
     this.#runs.ended(run)
-    if (end.state === 'failed') channels.tell('run:failed', () => ({ run: run.run(), error: end.error }))
-    else if (end.state === 'canceled') channels.tell('run:canceled', () => ({ run: run.run() }))
-    else channels.tell('run:succeeded', () => ({ run: run.run() }))
-    for (const resolve of this.#empty) resolve()
-    this.#empty.clear()
+    if (end.state === 'failed')
+      channels.tell('run:failed', () => ({ run: run.told(), error: run.mask.error(end.error) }))
+    else channels.tell(`run:${end.state}`, () => ({ run: run.told() }))
+    this.#tellEnd()
   }
 }
 
 const named = (run: LiveRun): Drained => ({ id: run.id, task: run.request.task.name, durable: false })
-
-const overloaded = ({ capacity, option }: Places): OffstageError =>
-  new OffstageError(
-    'OFFSTAGE_OVERLOADED',
-    `${capacity.toLocaleString('en')} runs are waiting, which is all that \`${option}\` allows. Nothing was started; try again later.`,
-  )

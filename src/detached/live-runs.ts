@@ -1,187 +1,36 @@
 import type { RunId } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Reason, ProgressRecord, Run, RunError, RunSnapshot } from '../core/run.ts'
-import { EVENTS_PAGE, KEPT_EVENTS, type RunEvent, type StoredEvent } from '../core/run-events.ts'
-import { isDone, next, type RunVerb, type State } from '../core/run-state.ts'
-import type { RunEnd, StartRequest } from '../core/runs.ts'
-import type { Ending } from '../runtime/ending.ts'
-import { follow, type View } from '../runtime/follow.ts'
-
-/** Ended runs stay readable for that long, and that many of them: what HTTP and handles can still ask for. */
-export const REMEMBERED = { ms: 600_000, runs: 1_000 }
-
-type Change = { -readonly [K in keyof LiveRunFields]?: LiveRunFields[K] }
-interface LiveRunFields {
-  readonly dueAt: number
-  readonly startedAt: number | null
-  readonly finishedAt: number | null
-  readonly reason: Reason | null
-  readonly error: RunError | null
-  readonly progress: ProgressRecord | null
-  readonly cancelRequested: boolean
-}
-
-/** One run in memory: the record, its events, and who waits for a change of it. */
-export class LiveRun {
-  readonly id: RunId
-  readonly request: StartRequest
-  readonly createdAt: number
-  state: State = 'waiting'
-  attempt = 0
-  tries = 0
-  /** What the task returned or threw, as it was. */
-  end: RunEnd | undefined
-  /** Aborts the attempt under way. */
-  ending: Ending | undefined
-  /** The timer of a run that is due later. */
-  alarm: Disposable | undefined
-  #fields: LiveRunFields
-  #events: StoredEvent[] = []
-  #number = 1
-  #trimmed = 0
-  #firstOutput: number | null = null
-  readonly #waiting = new Set<() => void>()
-
-  constructor(id: RunId, request: StartRequest, moments: { readonly createdAt: number; readonly dueAt: number }) {
-    this.id = id
-    this.request = request
-    this.createdAt = moments.createdAt
-    this.#fields = {
-      dueAt: moments.dueAt,
-      startedAt: null,
-      finishedAt: null,
-      reason: null,
-      error: null,
-      progress: null,
-      cancelRequested: false,
-    }
-  }
-
-  get done(): boolean {
-    return isDone(this.state)
-  }
-
-  get dueAt(): number {
-    return this.#fields.dueAt
-  }
-
-  get cancelRequested(): boolean {
-    return this.#fields.cancelRequested
-  }
-
-  /** A verb of the state table, with what changes by it: one event. */
-  move(verb: RunVerb, change: Change): void {
-    this.state = next(this.state, verb)
-    this.touch(change)
-  }
-
-  touch(change: Change): void {
-    this.#fields = { ...this.#fields, ...change }
-    this.#number++
-    this.#wake()
-  }
-
-  note(
-    event:
-      | { readonly type: 'progress'; readonly data: ProgressRecord }
-      | { readonly type: 'output'; readonly data: unknown },
-  ): void {
-    const number = ++this.#number
-    this.#events.push({ number, ...event } as StoredEvent) // in memory an output is whatever the task gave
-    if (event.type === 'progress') this.#fields = { ...this.#fields, progress: event.data }
-    else this.#firstOutput ??= number
-    if (this.#events.length > KEPT_EVENTS) this.#trim()
-    this.#wake()
-  }
-
-  snapshot(): RunSnapshot {
-    return { run: this.run(), number: this.#number }
-  }
-
-  view(after: number): View {
-    // Numbers rise: the newest are at the end.
-    const from = this.#events.findLastIndex((event) => event.number <= after) + 1
-    return {
-      ...this.snapshot(),
-      trimmed: this.#trimmed,
-      firstOutput: this.#firstOutput,
-      events: this.#events.slice(from, from + EVENTS_PAGE),
-    }
-  }
-
-  /** Settles at the next change, or when the signal fires. */
-  change(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const wake = (): void => {
-      this.#waiting.delete(wake)
-      signal.removeEventListener('abort', wake)
-      resolve()
-    }
-    this.#waiting.add(wake)
-    signal.addEventListener('abort', wake, { once: true })
-    return promise
-  }
-
-  run(): Run {
-    const { task, options, parent } = this.request
-    const { dueAt, startedAt, finishedAt, reason, error, progress, cancelRequested } = this.#fields
-    return {
-      id: this.id,
-      task: task.name,
-      version: task.version,
-      durable: false,
-      thread: task.thread,
-      state: this.state,
-      done: this.done,
-      attempt: this.attempt,
-      tries: this.tries,
-      maxAttempts: task.retry.attempts,
-      reason,
-      queue: options.queue,
-      priority: options.priority,
-      createdAt: new Date(this.createdAt),
-      dueAt: new Date(dueAt),
-      startedAt: dateOf(startedAt),
-      finishedAt: dateOf(finishedAt),
-      expiresAt: finishedAt === null ? null : new Date(finishedAt + REMEMBERED.ms),
-      waitingFor: null,
-      progress,
-      ...(this.end?.state === 'succeeded' && this.end.result !== undefined ? { result: this.end.result } : {}),
-      ...(error === null ? {} : { error }),
-      cancelRequested,
-      owner: options.owner,
-      tags: options.tags,
-      instance: null,
-      parent,
-      schedule: null,
-    }
-  }
-
-  #trim(): void {
-    this.#trimmed = this.#events.shift()?.number ?? this.#trimmed
-    this.#firstOutput = this.#events.find((event) => event.type === 'output')?.number ?? null
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake()
-  }
-}
-
-const dateOf = (moment: number | null): Date | null => (moment === null ? null : new Date(moment))
+import { OffstageError } from '../core/errors.ts'
+import type { Run, RunDetails } from '../core/run.ts'
+import type { RunEvent } from '../core/run-events.ts'
+import type { State } from '../core/run-state.ts'
+import type { RunFilter, Runs, StartRequest } from '../core/runs.ts'
+import { follow } from '../runtime/follow.ts'
+import { Keys } from './keys.ts'
+import { REMEMBERED, type LiveRun } from './live-run.ts'
 
 /** The bounded table of live and recently ended runs. */
-export class LiveRuns {
+export class LiveRuns implements Pick<Runs, 'details' | 'list' | 'tally' | 'rerun' | 'remove' | 'signal'> {
   readonly #clock: Clock
   readonly #runs = new Map<RunId, LiveRun>()
   /** In the order of their ends. */
   readonly #ended = new Map<RunId, number>()
+  readonly #keys: Keys
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#keys = new Keys(clock)
   }
 
   add(run: LiveRun): void {
     this.#runs.set(run.id, run)
+    this.#keys.add(run)
+  }
+
+  /** The run that the request's idempotency key began. Throws OFFSTAGE_IDEMPOTENCY_MISMATCH where that had another input. */
+  known(request: StartRequest): LiveRun | undefined {
+    this.#forget()
+    return this.#keys.find(request)
   }
 
   find(id: RunId): LiveRun | undefined {
@@ -204,6 +53,63 @@ export class LiveRuns {
     return [...this.#runs.values()].filter((run) => !run.done)
   }
 
+  async details(id: RunId): Promise<RunDetails | undefined> {
+    return this.find(id)?.details()
+  }
+
+  async list({ filter, before, limit }: Parameters<Runs['list']>[0]): Promise<readonly Run[]> {
+    const found = this.#fitting(filter).filter(({ id }) => before === null || id < before)
+    const newest = found.toSorted((a, b) => (a.id < b.id ? 1 : -1))
+    return newest.slice(0, limit).map((run) => run.run())
+  }
+
+  async tally(filter: RunFilter): Promise<Readonly<Record<State, number>>> {
+    const counts = { waiting: 0, running: 0, succeeded: 0, failed: 0, canceled: 0 }
+    for (const { state } of this.#fitting(filter)) counts[state]++
+    return counts
+  }
+
+  async rerun(id: RunId): Promise<undefined> {
+    const run = this.find(id)
+    if (run !== undefined) throw notDurable('`rerun`', run.request.task.name)
+  }
+
+  async signal(id: RunId): Promise<undefined> {
+    const run = this.find(id)
+    if (run !== undefined) throw notDurable('`signal`', run.request.task.name)
+  }
+
+  async remove(id: RunId): Promise<true | undefined> {
+    const run = this.find(id)
+    if (run === undefined) return undefined
+    if (!run.done)
+      throw new OffstageError(
+        'OFFSTAGE_RUN_NOT_FINISHED',
+        `The run ${id} has not finished and cannot be removed. Cancel it first, or wait for its end.`,
+      )
+    this.#drop(run)
+    return true
+  }
+
+  #drop(run: LiveRun): void {
+    this.#ended.delete(run.id)
+    this.#runs.delete(run.id)
+    this.#keys.remove(run)
+  }
+
+  #fitting({ task, state, queue, owner, tag, parent }: RunFilter): readonly LiveRun[] {
+    this.#forget()
+    return [...this.#runs.values()].filter(
+      (run) =>
+        (task ?? run.request.task.name) === run.request.task.name &&
+        (state ?? run.state) === run.state &&
+        (queue ?? run.request.options.queue) === run.request.options.queue &&
+        (owner === undefined || owner === run.request.options.owner) &&
+        (tag === undefined || run.request.options.tags.includes(tag)) &&
+        (parent === undefined || parent === run.request.parent),
+    )
+  }
+
   async *watch(
     id: RunId,
     options: { readonly after?: number; readonly signal?: AbortSignal } = {},
@@ -217,8 +123,11 @@ export class LiveRuns {
     const before = this.#clock.monotonic() - REMEMBERED.ms
     for (const [id, at] of this.#ended) {
       if (at > before && this.#ended.size <= REMEMBERED.runs) return
-      this.#ended.delete(id)
-      this.#runs.delete(id)
+      const run = this.#runs.get(id)
+      if (run !== undefined) this.#drop(run)
     }
   }
 }
+
+export const notDurable = (what: string, task: string): OffstageError =>
+  new OffstageError('OFFSTAGE_NOT_DURABLE', `${what} needs \`durable: true\` on the task "${task}".`)

@@ -1,18 +1,21 @@
 import type { Claim } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
+import type { Parking } from '../core/outcome.ts'
 import type { Logger } from '../core/logger.ts'
 import type { PayloadLimit, PayloadLimits } from '../core/payload.ts'
 import type { Random } from '../core/random.ts'
-import type { DurableContext, TaskContext, TaskPolicy } from '../core/task.ts'
+import type { TaskContext, TaskPolicy } from '../core/task.ts'
+import { flowOf, type Flow } from '../flow/flow.ts'
 import type { Journal } from '../flow/journal.ts'
-import { steps } from '../flow/step.ts'
 import type { Channels } from '../runtime/channels.ts'
 import { createContext } from '../runtime/context.ts'
 import type { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
 import { Lending, type Place } from '../runtime/lending.ts'
+import type { Mask } from '../runtime/mask.ts'
 import type { Origin } from '../runtime/stray-failures.ts'
-import type { ClaimedRun, Store } from '../stores/store.ts'
+import type { ClaimedRun, Store, TxStatement, Retention } from '../stores/store.ts'
+import { KeptTx } from './kept-tx.ts'
 import type { Ledger } from './ledger.ts'
 import { Notes } from './notes.ts'
 import { storeJournal } from './store-journal.ts'
@@ -26,7 +29,8 @@ export interface Held {
   readonly ending: Ending
 }
 /** What an attempt may ask of whoever holds it. */
-export interface Holder extends Place {
+export interface Holder {
+  placeOf(held: Held): Place
   fence(claim: Claim): void
 }
 /** Who starts a child, and what it remembers of the children it started. */
@@ -46,9 +50,18 @@ export interface AttemptParts {
   readonly random: Random
   readonly logger: Logger
   readonly limits: PayloadLimits
+  readonly retention: Retention
   readonly loop: Executor
   readonly threads: Executor
   readonly startFrom: (parent: Parent) => TaskContext['start']
+}
+
+interface AttemptBy {
+  readonly held: Held
+  readonly holder: Holder
+  readonly executor: Executor
+  /** Of what its code tells. */
+  readonly mask: Mask
 }
 
 /** What one attempt of a durable run stands on. Its parts are made when the task's code first needs them: many a task needs none. */
@@ -59,34 +72,41 @@ export class Attempt implements Parent, Origin {
   readonly #held: Held
   readonly #holder: Holder
   readonly #lending: Lending
+  readonly #mask: Mask
   readonly #children = new Map<string, number>()
+  /** By this process's clock; the claim's reply has come by then, so the store's time is no earlier. */
+  readonly #began: number
   #notes: Notes | undefined
-  #journal: Journal | undefined
-  #step: DurableContext['step'] | undefined
+  #journal: Pick<Journal, 'recall' | 'record'> | undefined
+  #flow: Flow | undefined
+  #tx: KeptTx | undefined
   #over = false
 
-  constructor(parts: AttemptParts, by: { readonly held: Held; readonly holder: Holder; readonly executor: Executor }) {
+  constructor(parts: AttemptParts, by: AttemptBy) {
     this.#parts = parts
     this.#held = by.held
     this.#holder = by.holder
-    this.#lending = new Lending(by.holder, by.executor)
+    this.#mask = by.mask
+    this.#lending = new Lending(by.holder.placeOf(by.held), by.executor)
+    this.#began = parts.clock.monotonic()
     this.claim = by.held.claim
     this.task = by.held.task.name
   }
 
   context(): TaskContext {
-    const { ending } = this.#held
-    const begin = (): DurableContext['step'] =>
-      (this.#step ??= steps(this, { claim: this.claim, signal: ending.signal, limit: this.#limit }))
+    const { claim, task } = this
+    const start = this.#parts.startFrom(this)
     return createContext({
-      claim: this.claim,
-      task: this.task,
-      ending,
-      logger: this.#parts.logger,
-      progress: (data) => this.#told.progress(data),
-      emit: (data) => this.#told.output(data),
-      start: this.#parts.startFrom(this),
-      step: (name, fn) => begin()(name, fn),
+      claim,
+      task,
+      ending: this.#held.ending,
+      logger: this.#mask.logger(this.#parts.logger),
+      logged: (level, fields, message) => this.#tell((notes) => notes.log(level, ...this.#mask.line(fields, message))),
+      progress: (data) => this.#tell((notes) => notes.progress(data)),
+      emit: (data) => this.#tell((notes) => notes.output(data)),
+      start: (child, ...args) => this.#remembered.during(() => start(child, ...args)),
+      flow: () => this.#remembered,
+      tx: () => this.#transaction?.face,
     })
   }
 
@@ -94,8 +114,18 @@ export class Attempt implements Parent, Origin {
     return this.#memory.recall(name)
   }
 
-  record(name: string, result: string | null): Promise<void> {
+  record(name: string, result: string | null): Promise<string | null> {
     return this.#memory.record(name, result)
+  }
+
+  park(parking: Parking): void {
+    this.#held.ending.park(parking)
+  }
+
+  /** The store's at the claim, and what has passed since: never ahead of it, whatever this process's wall clock says. */
+  now(): number {
+    const { startedAt, createdAt } = this.#held.run
+    return (startedAt ?? createdAt) + this.#parts.clock.monotonic() - this.#began
   }
 
   nth(task: string): number {
@@ -110,7 +140,7 @@ export class Attempt implements Parent, Origin {
 
   report(_: Origin, error: unknown): void {
     const { claim, task } = this
-    this.#parts.channels.tell('task:stray', () => ({ claim, task, error }))
+    this.#parts.channels.tell('task:stray', () => ({ claim, task, error: this.#mask.error(error) }))
   }
 
   /** The code has ended: what was told and not written yet goes out before that end. */
@@ -118,6 +148,16 @@ export class Attempt implements Parent, Origin {
     this.#over = true
     this.#lending.end()
     this.#notes?.flush()
+  }
+
+  /** That end is written once more. */
+  endAgain(): void {
+    this.#notes?.repeat()
+  }
+
+  /** What the code wrote, to be committed with its success. */
+  async statements(): Promise<readonly TxStatement[]> {
+    return this.#tx === undefined ? [] : this.#tx.statements()
   }
 
   /** A write that was left behind when the code ended says nothing of who holds the run: the end itself is answered. */
@@ -129,6 +169,23 @@ export class Attempt implements Parent, Origin {
     return { bytes: this.#parts.limits.result, depth: this.#parts.limits.depth }
   }
 
+  get #remembered(): Flow {
+    const { claim, task } = this
+    const { signal } = this.#held.ending
+    return (this.#flow ??= flowOf({ journal: this, claim, task, signal, limit: this.#limit, clock: this.#parts.clock }))
+  }
+
+  get #transaction(): KeptTx | undefined {
+    if (this.#tx !== undefined) return this.#tx
+    const own = this.#parts.store.begin(this.claim)
+    return own && (this.#tx = new KeptTx(own))
+  }
+
+  /** Code that outlives its attempt is heard no more. */
+  #tell(told: (notes: Notes) => void): void {
+    if (!this.#over) told(this.#told)
+  }
+
   get #told(): Notes {
     const { ledger, clock, watch } = this.#parts
     const written = (answer: 'done' | 'fenced'): void =>
@@ -136,7 +193,7 @@ export class Attempt implements Parent, Origin {
     return (this.#notes ??= new Notes({ ledger, clock, claim: this.claim, limit: this.#limit, written }))
   }
 
-  get #memory(): Journal {
+  get #memory(): Pick<Journal, 'recall' | 'record'> {
     const { store, ledger } = this.#parts
     const { claim } = this
     const fenced = (): void => this.#fenced()

@@ -25,17 +25,27 @@ export class Ledger {
     return this.#batcher.add(write as Write) // a store answers each write by its kind
   }
 
-  /** For what an attempt came to: tried until there is an answer, or until the ledger closes. Each such write is harmless twice. */
-  async insist<K extends 'settle' | 'record'>(write: WriteOf<K>, lostReply?: () => void): Promise<AnswerOf<K>> {
+  /** For what an attempt came to: tried until there is an answer, or until the ledger closes. Each such write is harmless twice. `again`: called right before a repeat. */
+  async insist<K extends 'settle' | 'record'>(write: WriteOf<K>, again?: () => void): Promise<AnswerOf<K>> {
     for (let wait = PATIENCE.first; ; wait = Math.min(wait * 2, PATIENCE.most)) {
       try {
         return await this.add(write)
       } catch (error) {
         if (this.#closed.signal.aborted) throw error
-        lostReply?.()
         await pause(this.#clock, wait, this.#closed.signal)
+        again?.()
       }
     }
+  }
+
+  /** Number of the latest commit that was sent. */
+  get sent(): number {
+    return this.#batcher.sent
+  }
+
+  /** Whether every commit up to that number was answered, or its reply lost. */
+  isAnswered(commit: number): boolean {
+    return this.#batcher.isBack(commit)
   }
 
   /** Nothing is repeated any more. */

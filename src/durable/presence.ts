@@ -1,6 +1,7 @@
 import type { InstanceId } from '../core/claim.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { Random } from '../core/random.ts'
+import type { Version } from '../stores/store.ts'
 import { accepted, type Ledger } from './ledger.ts'
 
 /** Makes this instance's life visible. Its id is fresh at each start, and anew where it was declared dead and lives. */
@@ -8,12 +9,20 @@ export class Presence {
   readonly #ledger: Ledger
   readonly #liveness: Liveness
   readonly #random: Random
+  readonly #can: readonly Version[]
   #id: InstanceId = ''
 
-  constructor(parts: { readonly ledger: Ledger; readonly liveness: Liveness; readonly random: Random }) {
+  /** `can`: what this instance performs, so that others can tell what nobody does. */
+  constructor(parts: {
+    readonly ledger: Ledger
+    readonly liveness: Liveness
+    readonly random: Random
+    readonly can: readonly Version[]
+  }) {
     this.#ledger = parts.ledger
     this.#liveness = parts.liveness
     this.#random = parts.random
+    this.#can = parts.can
   }
 
   get id(): InstanceId {
@@ -24,9 +33,8 @@ export class Presence {
   async join(): Promise<void> {
     this.#liveness.end()
     this.#id = this.#random.instanceId()
-    accepted<'presence'>(
-      await this.#ledger.add({ kind: 'presence', instance: this.#liveness.begin(this.#id), change: 'joins' }),
-    )
+    const instance = this.#liveness.begin(this.#id)
+    accepted<'presence'>(await this.#ledger.add({ kind: 'presence', instance, change: 'joins', can: this.#can }))
   }
 
   /** The proof of life goes last: until then nobody may take this instance for dead. */
@@ -37,6 +45,7 @@ export class Presence {
         kind: 'presence',
         instance: { id, pid: 0, boot: '', began: '', pidNamespace: '' },
         change: 'leaves',
+        can: [],
       })
     } finally {
       this.#liveness.end()

@@ -20,8 +20,8 @@ export class Reconcile implements Role {
   readonly #parts: ReconcileParts
   #uncertain = false
   #ticks = 0
-  /** Claims of the last look that nobody here knew of. */
-  #unknown: ReadonlySet<string> = new Set()
+  /** Claims of the last look that nobody here knew of, each with the latest commit that was sent when it was first seen. */
+  #unknown: ReadonlyMap<string, number> = new Map()
 
   constructor(parts: ReconcileParts) {
     this.#parts = parts
@@ -53,11 +53,19 @@ export class Reconcile implements Role {
     }
   }
 
-  /** Seen at two looks, since a reply may be under way: it was not begun, so it is no try. */
+  /**
+   * Seen at two looks, and the replies of all that was sent before the first are here or lost: none that is late can still bring it. It was
+   * not begun, so it is no try.
+   */
   async #giveBack(unknown: readonly Claim[]): Promise<void> {
     const { ledger, worker } = this.#parts
-    const stranded = unknown.filter((claim) => this.#unknown.has(claimText(claim)))
-    this.#unknown = new Set(unknown.map(claimText))
+    const before = this.#unknown
+    const sentBy = (claim: Claim): number | undefined => before.get(claimText(claim))
+    this.#unknown = new Map(unknown.map((claim) => [claimText(claim), sentBy(claim) ?? ledger.sent]))
+    const stranded = unknown.filter((claim) => {
+      const sent = sentBy(claim)
+      return sent !== undefined && ledger.isAnswered(sent)
+    })
     if (unknown.length > 0) this.#uncertain = true
     if (stranded.length === 0) return
     await Promise.all(stranded.map((claim) => ledger.insist({ kind: 'settle', claim, outcome: released })))

@@ -1,4 +1,4 @@
-import type { InstanceId } from '../core/claim.ts'
+import type { InstanceId, RunId } from '../core/claim.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { Channels } from '../runtime/channels.ts'
 import type { Role } from '../runtime/service.ts'
@@ -14,14 +14,15 @@ export interface RescueParts {
   readonly liveness: Liveness
   readonly channels: Channels
   readonly me: () => InstanceId
+  /** It waits again, or has ended. */
+  readonly changed: (run: RunId) => void
   /** Runs wait again. */
   readonly rescued: () => void
 }
 
-/** Takes back the runs of dead instances. The first round also sweeps what a dead instance left that nobody remembers. */
+/** Takes back the runs of dead instances and those past their deadline, and ends those whose cancel is not heeded. */
 export class Rescue implements Role {
   readonly #parts: RescueParts
-  #swept = false
 
   constructor(parts: RescueParts) {
     this.#parts = parts
@@ -31,20 +32,18 @@ export class Rescue implements Role {
     const { store, liveness, me } = this.#parts
     liveness.beat()
     const others = (await store.read({ kind: 'instances' })).filter(({ id }) => id !== me())
-    let dead = others.length === 0 ? [] : liveness.dead(others)
-    while (dead.length > 0 || !this.#swept) {
-      const { waiting, ended } = await this.#takeBack(dead)
-      dead = []
-      this.#swept = waiting.length + ended.length < AT_ONCE
-    }
+    const dead = others.length === 0 ? [] : liveness.dead(others)
+    if (dead.length > 0) await this.#takeBack(dead)
+    // Asked first: a rescue that finds nothing would take the write lock twice a second.
+    while (await store.read({ kind: 'overdue' })) await this.#takeBack([])
   }
 
-  async #takeBack(dead: readonly InstanceId[]): Promise<Rescued> {
-    const { ledger, channels, rescued } = this.#parts
-    const answer = accepted<'rescue'>(await ledger.add({ kind: 'rescue', dead, limit: AT_ONCE }))
+  async #takeBack(dead: readonly InstanceId[]): Promise<void> {
+    const { ledger, channels, rescued, changed } = this.#parts
+    const { waiting, ended }: Rescued = accepted<'rescue'>(await ledger.add({ kind: 'rescue', dead, limit: AT_ONCE }))
     for (const instance of dead) channels.tell('instance:dead', () => ({ instance }))
-    for (const id of answer.waiting) channels.tell('run:rescued', () => ({ run: { id } }))
-    if (answer.waiting.length > 0) rescued()
-    return answer
+    for (const id of waiting) channels.tell('run:rescued', () => ({ run: { id } }))
+    for (const id of [...waiting, ...ended]) changed(id)
+    if (waiting.length > 0) rescued()
   }
 }

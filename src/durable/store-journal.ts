@@ -10,7 +10,7 @@ export function storeJournal(parts: {
   readonly ledger: Ledger
   readonly claim: Claim
   readonly fenced: () => void
-}): Journal {
+}): Pick<Journal, 'recall' | 'record'> {
   const { store, ledger, claim, fenced } = parts
   const remembered = async (): Promise<ReadonlyMap<string, string | null>> => {
     const steps = claim.attempt === 1 ? [] : await store.read({ kind: 'steps', run: claim.run })
@@ -20,7 +20,9 @@ export function storeJournal(parts: {
   return {
     recall: async (name) => (await (steps ??= remembered())).get(name),
     async record(name, result) {
-      if (accepted<'record'>(await ledger.insist({ kind: 'record', claim, step: { name, result } })) === 'done') return
+      const answer = accepted<'record'>(await ledger.insist({ kind: 'record', claim, step: { name, result } }))
+      if (answer === 'done') return result
+      if (answer !== 'fenced') return answer.kept
       fenced()
       throw new FencedError(claimText(claim))
     },

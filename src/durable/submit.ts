@@ -31,7 +31,7 @@ export async function submit(
     const answer = accepted<'insert'>(await ledger.add(write))
     if (answer === 'fenced') throw new FencedError(by === undefined ? run.id : claimText(by))
     worker.inserted(run, answer)
-    return { id: run.id, disposition: answer.disposition }
+    return { id: answer.id, disposition: answer.disposition }
   } catch (error) {
     if (reserved) lostReply()
     throw error
@@ -41,7 +41,9 @@ export async function submit(
 }
 
 /** The input is checked and written down here: what cannot be kept is refused before anything is written. */
-export function newRun(id: RunId, { task, input, options, parent }: StartRequest, limit: PayloadLimit): NewRun {
+export function newRun(id: RunId, request: StartRequest, limit: PayloadLimit): NewRun {
+  const { task, input, fingerprint, options, parent } = request
+  const { idempotencyKey: key } = options
   return {
     id,
     task: task.name,
@@ -58,5 +60,6 @@ export function newRun(id: RunId, { task, input, options, parent }: StartRequest
     owner: options.owner,
     tags: options.tags,
     parent,
+    idempotency: key === null || fingerprint === null ? null : { key, fingerprint },
   }
 }

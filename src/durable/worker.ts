@@ -2,17 +2,20 @@ import { claimText, type Claim, type InstanceId, type RunId } from '../core/clai
 import type { Clock } from '../core/clock.ts'
 import { CanceledError, FencedError, ShutdownError } from '../core/errors.ts'
 import { released, type Verdict } from '../core/outcome.ts'
+import { SUSPECT_AT } from '../core/rescue.ts'
 import type { Channels } from '../runtime/channels.ts'
 import type { Drainable, Drained } from '../runtime/drain.ts'
 import { Ending } from '../runtime/ending.ts'
 import type { Executor } from '../runtime/executor.ts'
+import type { Place } from '../runtime/lending.ts'
 import type { Registry } from '../runtime/registry.ts'
-import type { Role } from '../runtime/service.ts'
 import { Alarm } from '../runtime/timers.ts'
-import type { Claimed, ClaimedRun, Inserted, NewRun, Places, Store, Version } from '../stores/store.ts'
+import type { Claimed, ClaimedRun, Inserted, NewRun, Store, Version } from '../stores/store.ts'
 import type { Held, Holder } from './attempt.ts'
 import type { Attempts } from './attempts.ts'
 import { accepted, type Ledger } from './ledger.ts'
+import { OpenPlaces } from './places.ts'
+import { bornRunning } from './records.ts'
 import type { StoreHealth } from './store-health.ts'
 
 export interface WorkerParts {
@@ -27,6 +30,8 @@ export interface WorkerParts {
   /** Durable runs at once, those on threads included; 0: this instance only starts runs. */
   readonly concurrency: number
   readonly instance: () => InstanceId
+  /** What this instance performs. */
+  readonly can: readonly Version[]
   /** A claim's reply was lost: it may have been granted. */
   readonly lostReply: () => void
   /** The store holds this instance for dead: a new id is wanted. */
@@ -34,22 +39,23 @@ export interface WorkerParts {
 }
 
 const NOTHING: Claimed = { claimed: [], left: null, next: null }
+/** After a claim that failed, or left work waiting: the store, or a thread that had died, may be back. */
+const ASK_AGAIN = 500
+/** While a run is due later: due times are the wall clock's, and that may be set. */
+const LOOK_ANYWAY = 30_000
 
 /**
  * claim → perform → settle: knows how many places are free and what may be waiting for them. One claim is under way at a time; it
  * shares its commit with the ends that freed the places.
  */
-export class Worker implements Role, Drainable, Holder {
+export class Worker implements Drainable, Holder {
   readonly #parts: WorkerParts
-  readonly #can: readonly Version[]
+  readonly #places: OpenPlaces
   readonly #held = new Map<RunId, Held>()
   /** Of these, those that were found to be another's: told once. */
   readonly #fenced = new Set<Held>()
   /** Those that begin in the next turn. */
   #next: Held[] = []
-  #taken = 0
-  /** Thread runs claimed or reserved whose code has not been given to the pool yet. */
-  #threadsComing = 0
   /** The highest priority that may be due and waiting; null: nothing is. */
   #left: number | null = Number.POSITIVE_INFINITY
   #asking = false
@@ -57,6 +63,8 @@ export class Worker implements Role, Drainable, Holder {
   #woken = false
   #freed = false
   #stopped = false
+  /** Attempts begun here. */
+  #begun = 0
   /** For runs that become due. */
   readonly #alarm: Alarm
   readonly #quieter = new Set<() => void>()
@@ -64,16 +72,19 @@ export class Worker implements Role, Drainable, Holder {
   constructor(parts: WorkerParts) {
     this.#parts = parts
     this.#alarm = new Alarm(parts.clock, () => this.wake())
-    this.#can = parts.registry.all
-      .filter((task) => task.durable)
-      .map(({ name, version, thread }) => ({ task: name, version, thread }))
-    this.#stopped = parts.concurrency === 0
-    if (this.#stopped) this.#alarm[Symbol.dispose]()
+    this.#places = new OpenPlaces(parts.concurrency, parts.threads)
+    this.#ask()
   }
 
-  /** Every so often: runs of other processes may wait. */
-  async tick(): Promise<void> {
-    this.#ask()
+  /** Attempts begun here since the start. */
+  get begun(): number {
+    return this.#begun
+  }
+
+  /** From now on that many at once: an instance that performs none may be asked to, for a while. */
+  set bound(bound: number) {
+    this.#places.bound = bound
+    if (bound > 0) this.wake()
   }
 
   /** Runs performed here. */
@@ -81,8 +92,10 @@ export class Worker implements Role, Drainable, Holder {
     return this.#held.size
   }
 
+  /** Its end will be told here. */
   holds(run: RunId): boolean {
-    return this.#held.has(run)
+    const held = this.#held.get(run)
+    return held !== undefined && !this.#fenced.has(held)
   }
 
   performs({ run, attempt }: Claim): boolean {
@@ -96,20 +109,19 @@ export class Worker implements Role, Drainable, Holder {
 
   /** A place for a run that is about to be inserted, so that it can be born claimed; not while older work may wait for it. */
   reserve({ task, priority, thread, delay, at }: NewRun): boolean {
-    const places = this.#places()
+    const places = this.#places.free
     const behind = this.#left !== null && this.#left >= priority
     if (this.#stopped || behind || delay > 0 || at !== null || places.all <= 0 || (thread && places.threads <= 0))
       return false
     if (this.#parts.registry.get(task) === undefined) return false
-    this.#taken++
-    if (thread) this.#threadsComing++
+    this.#places.take({ thread, crashes: 0 })
     return true
   }
 
-  unreserve({ thread }: NewRun): void {
-    this.#taken--
-    if (thread) this.#threadsComing--
-    this.#placeFreed()
+  unreserve(run: NewRun): void {
+    const unborn = { ...run, crashes: 0 }
+    this.#places.giveUp(unborn)
+    this.#placeFreed(unborn)
     this.#tellQuiet()
   }
 
@@ -117,27 +129,9 @@ export class Worker implements Role, Drainable, Holder {
   inserted(run: NewRun, { disposition, claimed, createdAt, dueAt }: Inserted): void {
     // A repeated parent asks for its child again: that one waits, runs or has ended already, here or elsewhere.
     if (disposition === 'existing') return
-    if (claimed) {
-      this.#begin({
-        ...run,
-        state: 'running',
-        attempt: 1,
-        tries: 1,
-        crashes: 0,
-        reason: null,
-        createdAt,
-        dueAt,
-        startedAt: createdAt,
-        finishedAt: null,
-        progress: null,
-        result: null,
-        error: null,
-        cancelRequested: false,
-        instance: this.#parts.instance(),
-        number: 2,
-        trimmed: 0,
-      })
-    } else if (dueAt > createdAt) this.#alarm.ringIn(dueAt - createdAt)
+    if (claimed) this.#begin(bornRunning(run, createdAt, this.#parts.instance()))
+    else if (!this.#places.isOpen) return
+    else if (dueAt > createdAt) this.#askIn(dueAt - createdAt)
     else this.wake(run.priority)
   }
 
@@ -148,20 +142,21 @@ export class Worker implements Role, Drainable, Holder {
     this.#ask()
   }
 
-  leave(): void {
-    this.#taken--
-    this.#placeFreed()
+  /** A parent gives it back while it awaits a child. */
+  placeOf({ run }: Held): Place {
+    return this.#places.placeOf(run, () => this.#placeFreed(run))
   }
 
-  enter(): void {
-    this.#taken++
+  /** Nothing is under way here, and nothing is known to wait; where that is not so, resolves when it may be. */
+  async exhausted(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !(this.#isQuiet() && this.#left === null)) await this.#quieterThan(signal)
   }
 
   /** What is under way ends, and what a reply still brings is given back: nothing begins any more. */
   async idle(): Promise<void> {
     this.#stopped = true
     this.#alarm[Symbol.dispose]()
-    while (!this.#isQuiet()) await new Promise<void>((resolve) => this.#quieter.add(resolve))
+    while (!this.#isQuiet()) await this.#quieterThan()
   }
 
   abandon(): readonly Drained[] {
@@ -171,19 +166,19 @@ export class Worker implements Role, Drainable, Holder {
     return held.map(({ run, task }) => ({ id: run.id, task: task.name, durable: true }))
   }
 
-  #places(): Places {
-    const all = Math.max(0, this.#parts.concurrency - this.#taken)
-    return { all, threads: Math.max(0, Math.min(all, this.#parts.threads.free - this.#threadsComing)) }
+  #askIn(ms: number): void {
+    this.#alarm.ringIn(Math.min(ms, LOOK_ANYWAY))
   }
 
-  /** A place is worth a claim only where something is known to wait; what others insert is found by the tick. */
-  #placeFreed(): void {
+  /** It is worth a claim only where something is known to wait: what others insert the store tells, and suspects are passed over untold. */
+  #placeFreed({ crashes }: { readonly crashes: number }): void {
     this.#freed = true
-    if (this.#left !== null) this.#ask()
+    if (crashes >= SUSPECT_AT) this.wake()
+    else if (this.#left !== null) this.#ask()
   }
 
   #ask(): void {
-    if (this.#asking || this.#stopped || this.#can.length === 0 || this.#places().all <= 0) return
+    if (this.#asking || this.#stopped || this.#parts.can.length === 0 || this.#places.free.all <= 0) return
     this.#asking = true
     this.#woken = false
     this.#freed = false
@@ -191,19 +186,20 @@ export class Worker implements Role, Drainable, Holder {
   }
 
   async #claim(): Promise<void> {
-    const { ledger, instance, reborn, health, lostReply } = this.#parts
+    const { ledger, instance, can, reborn, health, lostReply } = this.#parts
     try {
       // Runs that end together free their places one after another: a moment later all of them are free, and one claim fills them.
       await Promise.resolve()
-      const write = { kind: 'claim', instance: instance(), can: this.#can, places: this.#places() } as const
+      const write = { kind: 'claim', instance: instance(), can, places: this.#places.free } as const
       const answer = this.#stopped ? NOTHING : accepted<'claim'>(await ledger.add(write))
-      health.answered()
+      health.answered(this)
       if (answer === 'dead') await this.#fenceAll(reborn)
       else this.#take(answer)
     } catch (error) {
-      // Not repeated: what it claimed, if it did, is looked for; the next tick asks again.
+      // Not repeated: what it claimed, if it did, is looked for.
       lostReply()
-      health.failed(error)
+      health.failed(this, error)
+      this.#askIn(ASK_AGAIN)
     }
     this.#asking = false
     this.#tellQuiet()
@@ -212,7 +208,8 @@ export class Worker implements Role, Drainable, Holder {
 
   #take({ claimed, left, next }: Claimed): void {
     if (!this.#woken) this.#left = left
-    if (next !== null) this.#alarm.ringIn(next)
+    if (left !== null) this.#askIn(ASK_AGAIN)
+    if (next !== null) this.#askIn(next)
     for (const run of claimed) this.#begin(run)
   }
 
@@ -243,8 +240,8 @@ export class Worker implements Role, Drainable, Holder {
     this.#held.set(run.id, held)
     // Its claim was under way when this instance began to stop: it did not begin, so it is no try.
     if (this.#stopped) return void this.#record(held, { outcome: released, thrown: undefined }) // it never rejects
-    this.#taken++
-    if (run.thread) this.#threadsComing++
+    this.#begun++
+    this.#places.take(run)
     if (this.#next.push(held) === 1) this.#parts.clock.nextTurn(() => this.#performNext())
   }
 
@@ -257,12 +254,12 @@ export class Worker implements Role, Drainable, Holder {
   async #perform(held: Held): Promise<void> {
     const { attempts } = this.#parts
     const ended = attempts.perform(held, this)
-    if (held.run.thread) this.#threadsComing-- // the pool counts it from here
+    this.#places.begun(held.run)
     const verdict = await ended
     const recorded = this.#record(held, verdict)
     // The next claim is asked for in the turn that records the end: both share a commit.
-    this.#taken--
-    this.#placeFreed()
+    this.#places.leave(held.run)
+    this.#placeFreed(held.run)
     await recorded
   }
 
@@ -270,23 +267,32 @@ export class Worker implements Role, Drainable, Holder {
     const { attempts, health } = this.#parts
     try {
       const again = await attempts.record(held, verdict, this)
-      if (again !== undefined) this.#alarm.ringIn(again)
+      if (again !== undefined) this.#askIn(again)
     } catch (error) {
       // Closed before the store answered, or refused twice: it is found to be nobody's, here or when this instance is gone.
-      health.failed(error)
+      health.failed(this, error)
     }
     // The run may be held again: its next attempt can be claimed in the very commit that records this one.
     if (this.#held.get(held.claim.run) === held) this.#held.delete(held.claim.run)
     this.#fenced.delete(held)
+    attempts.over(held)
     this.#tellQuiet()
   }
 
   #isQuiet(): boolean {
-    return this.#held.size === 0 && this.#taken === 0 && !this.#asking
+    return this.#held.size === 0 && this.#places.areAllFree && !this.#asking
+  }
+
+  async #quieterThan(signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#quieter.add(resolve)
+    signal?.addEventListener('abort', () => resolve(), { once: true })
+    await promise
+    this.#quieter.delete(resolve)
   }
 
   #tellQuiet(): void {
-    if (!this.#stopped || !this.#isQuiet()) return
+    if (this.#quieter.size === 0 || !this.#isQuiet()) return
     for (const resolve of this.#quieter) resolve()
     this.#quieter.clear()
   }

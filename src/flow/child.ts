@@ -1,8 +1,9 @@
 import type { RunId } from '../core/claim.ts'
+import { RESERVED } from '../core/waiting.ts'
 import type { Journal } from './journal.ts'
 
 /** Kept apart from the names of steps, which cannot begin so. */
-export const CHILD_PREFIX = 'offstage:child:'
+const CHILD_PREFIX = `${RESERVED}child:`
 
 /**
  * The id of the n-th child of a task that this run starts: made once and remembered, so that a repeated attempt asks for the same
@@ -12,7 +13,7 @@ export async function childId(
   journal: Journal,
   place: { readonly task: string; readonly nth: number },
   make: () => RunId,
-): Promise<{ readonly id: RunId; readonly remembered: Promise<void> }> {
+): Promise<{ readonly id: RunId; readonly remembered: Promise<unknown> }> {
   const name = `${CHILD_PREFIX}${place.task}#${place.nth}`
   const known = await journal.recall(name)
   if (typeof known === 'string') return { id: known, remembered: Promise.resolve() }

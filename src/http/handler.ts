@@ -65,7 +65,7 @@ async function enter(
   const found = id === undefined ? undefined : await surface.runs.get(id)
   const admitted = await admit(surface, request, { route, found })
   if (admitted instanceof Response) return admitted
-  if (found === undefined || admitted === 'unseen') return runNotFound(id, surface.clock.now())
+  if (found === undefined || admitted === 'unseen') return runNotFound(id, surface)
   if (admitted === 'view') return coded('OFFSTAGE_UNAUTHORIZED', 'You may read this run, but not do this with it.')
   return route.answer({ surface, request, found, rights: admitted })
 }

@@ -22,6 +22,8 @@ export interface HttpParts {
   readonly random: Random
   readonly logger: Logger
   readonly limits: Pick<PayloadLimits, 'input' | 'depth'>
+  /** Every ended durable run is kept for that many milliseconds at least, while the store has room. */
+  readonly kept: number
   /** Fires when event streams shall end. Reads and cancels go on. */
   readonly shutdown: AbortSignal
 }

@@ -1,4 +1,5 @@
 import type { RunId } from '../core/claim.ts'
+import type { Clock } from '../core/clock.ts'
 import {
   CanceledError,
   entryOf,
@@ -35,9 +36,6 @@ const RETRY_AFTER: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 /** A schema may refuse every item of a long list; whoever mends the first of them has learned enough. */
 const MOST_ISSUES = 100
-
-/** Every ended durable run is kept for that long at least (24 hours). */
-const SHORTEST_RETENTION = 86_400_000
 
 type More = Partial<Pick<ProblemBody, 'status' | 'errors' | 'run' | 'state'>>
 
@@ -98,9 +96,13 @@ const located = ({ path, message }: InputIssue): { readonly pointer: string; rea
  * The one answer for a run that never was, is gone, or is somebody else's; undefined: no id at all. Whether it may have been let go is computed from the time in
  * the id alone, so it tells nothing.
  */
-export function runNotFound(id: RunId | undefined, now: number): Reply {
+export function runNotFound(
+  id: RunId | undefined,
+  { clock, kept }: { readonly clock: Clock; readonly kept: number },
+): Reply {
+  const now = clock.now()
   const createdAt = id === undefined ? now : Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
-  return now - createdAt > SHORTEST_RETENTION
+  return now - createdAt > kept
     ? coded('OFFSTAGE_RUN_NOT_FOUND', 'Runs of that age are no longer kept.', { status: 410 })
     : coded('OFFSTAGE_RUN_NOT_FOUND', 'There is no run with this id, or it is not yours.')
 }

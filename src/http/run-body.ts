@@ -25,8 +25,8 @@ export function runBody(run: Run, payload: boolean, links: Links): RunBody {
     reason: run.reason,
     queue: run.queue,
     priority: run.priority,
-    createdAt: run.createdAt.toISOString(),
-    dueAt: run.dueAt.toISOString(),
+    createdAt: dateText(run.createdAt),
+    dueAt: dateText(run.dueAt),
     startedAt: text(run.startedAt),
     finishedAt: text(run.finishedAt),
     expiresAt: text(run.expiresAt),
@@ -70,4 +70,9 @@ function errorBody({ name, message, code, expose }: RunError): ErrorBody {
   return { name, message, ...(code === undefined ? {} : { code }) }
 }
 
-const text = (date: Date | null): string | null => date?.toISOString() ?? null
+/** A year has four digits in RFC 3339; a run that waits for a signal without a bound is due far beyond. */
+const LAST = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
+const dateText = (date: Date): string => new Date(Math.min(date.getTime(), LAST)).toISOString()
+
+const text = (date: Date | null): string | null => date && dateText(date)

@@ -37,7 +37,7 @@ export async function cancelRun({ surface, request, found, rights }: Call): Prom
 
   const verdict = await runs.cancel(id, reason)
   const now = await runs.get(id)
-  if (verdict === undefined || now === undefined) return runNotFound(id, clock.now())
+  if (verdict === undefined || now === undefined) return runNotFound(id, surface)
   const { run } = now
   if (verdict === 'finished' && run.reason !== 'canceled')
     return coded('OFFSTAGE_RUN_FINISHED', `The run had ${run.state} before it could be canceled.`, {

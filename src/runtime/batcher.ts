@@ -18,7 +18,9 @@ export class Batcher<Item, Answer> {
   readonly #limits: { readonly flights: number; readonly items: number }
   readonly #clock: Clock
   #waiting: Waiting<Item, Answer>[] = []
-  #out = 0
+  /** Flights that are out, by number. */
+  readonly #out = new Set<number>()
+  #sent = 0
   #leaving = false
 
   constructor(
@@ -39,8 +41,18 @@ export class Batcher<Item, Answer> {
     return answer.promise
   }
 
+  /** Number of the latest flight. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** Whether every flight up to that number is back, with its answers or without. */
+  isBack(flight: number): boolean {
+    return this.#out.values().every((out) => out > flight)
+  }
+
   #leave(): void {
-    if (this.#leaving || this.#out >= this.#limits.flights || this.#waiting.length === 0) return
+    if (this.#leaving || this.#out.size >= this.#limits.flights || this.#waiting.length === 0) return
     this.#leaving = true
     this.#clock.nextTurn(() => {
       this.#leaving = false
@@ -53,11 +65,12 @@ export class Batcher<Item, Answer> {
   /** A large crowd is shared out over the flights that are free: while one commits, the answers of the other are worked on. */
   #share(): number {
     const { length } = this.#waiting
-    return length < LARGE ? length : Math.ceil(length / (this.#limits.flights - this.#out))
+    return length < LARGE ? length : Math.ceil(length / (this.#limits.flights - this.#out.size))
   }
 
   async #fly(batch: readonly Waiting<Item, Answer>[]): Promise<void> {
-    this.#out++
+    const flight = ++this.#sent
+    this.#out.add(flight)
     try {
       const answers = await this.#send(batch.map(({ item }) => item))
       // Every flight answers each of its items, in order: a Store's rule.
@@ -65,7 +78,7 @@ export class Batcher<Item, Answer> {
     } catch (error) {
       for (const { answer } of batch) answer.reject(error)
     } finally {
-      this.#out--
+      this.#out.delete(flight)
       this.#leave()
     }
   }

@@ -2,7 +2,7 @@ import type { Claim, InstanceId } from '../core/claim.ts'
 import type { Run } from '../core/run.ts'
 import { safely } from '../core/thrown.ts'
 
-/** What happens, by name. */
+/** What happens, by name. Runs and errors are told without what their task's `redact` names: whoever listens writes logs. */
 export interface OffstageEvents {
   'run:started': { readonly run: Run }
   'run:succeeded': { readonly run: Run }
@@ -16,6 +16,16 @@ export interface OffstageEvents {
   'run:fenced': { readonly claim: Claim; readonly task: string }
   /** A failure that a run's code set free: a promise it did not await, a timer that threw. The run's own end is told apart from it. */
   'task:stray': { readonly claim: Claim; readonly task: string; readonly error: unknown }
+  /** The event loop was held for a second or longer. `at` is where; null: it could not be asked, and `runs` are those under way. */
+  'task:blocking': {
+    readonly runs: readonly { readonly claim: Claim; readonly task: string }[]
+    readonly ms: number
+    readonly at: string | null
+  }
+  /** Runs of that task and version wait, and no living instance performs them: told once, and again where it comes back. They are kept. */
+  'task:unknown': { readonly task: string; readonly version: number; readonly since: Date }
+  /** What an operator did by `offstage.runs`. */
+  audit: { readonly action: 'cancel' | 'rerun' | 'remove'; readonly run: string; readonly at: Date }
   'instance:dead': { readonly instance: InstanceId }
   'store:unavailable': { readonly error: unknown }
   'store:recovered': object

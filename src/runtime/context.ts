@@ -1,10 +1,10 @@
 import type { Claim } from '../core/claim.ts'
 import { OffstageError } from '../core/errors.ts'
-import { withFields, type Logger } from '../core/logger.ts'
-import { notBuilt, refuse } from '../core/options.ts'
+import { withFields, type Logger, type LogLevel } from '../core/logger.ts'
+import { refuse } from '../core/options.ts'
 import type { Progress, ProgressRecord } from '../core/run.ts'
 import { cut } from '../core/thrown.ts'
-import type { DurableContext, TaskContext } from '../core/task.ts'
+import type { DurableContext, OwnTransaction, TaskContext } from '../core/task.ts'
 
 /** What a context stands on; each way of running gives its own. */
 export interface ContextParts {
@@ -13,21 +13,24 @@ export interface ContextParts {
   /** Asked for its signal when the task's code is. */
   readonly ending: { readonly signal: AbortSignal }
   readonly logger: Logger
+  /** Hears each line besides; never throws. */
+  readonly logged?: (level: LogLevel, fields: object, message: string | undefined) => void
   readonly progress: (progress: ProgressRecord) => void
   readonly emit: (data: unknown) => void
   readonly start: TaskContext['start']
-  /** Only a durable run remembers. */
-  readonly step?: DurableContext['step']
+  /** Only a durable run remembers. Asked when its code first needs it: many a task does not. */
+  readonly flow?: () => Pick<DurableContext, 'step' | 'sleep' | 'waitFor'>
+  /** Where the run is durable and its store has transactions. */
+  readonly tx?: () => OwnTransaction | undefined
 }
 
 /** What a task's code receives. What needs a durable run throws OFFSTAGE_NOT_DURABLE in one that is not; the types say so before. */
 export function createContext(parts: ContextParts): DurableContext {
   const { claim, task, ending, logger, emit, start } = parts
-  const durableOnly = (what: string) => async (): Promise<never> => {
+  const flow = (what: string): Pick<DurableContext, 'step' | 'sleep' | 'waitFor'> => {
+    if (parts.flow !== undefined) return parts.flow()
     throw new OffstageError('OFFSTAGE_NOT_DURABLE', `\`ctx.${what}\` needs \`durable: true\` on the task "${task}".`)
   }
-  const unbuilt = (what: string) =>
-    parts.step === undefined ? durableOnly(what) : async (): Promise<never> => notBuilt(`ctx.${what}`)
   return Object.freeze({
     id: claim.run,
     attempt: claim.attempt,
@@ -36,15 +39,30 @@ export function createContext(parts: ContextParts): DurableContext {
       return ending.signal
     },
     get log() {
-      return withFields(logger, { run: claim.run, task, attempt: claim.attempt })
+      return heard(withFields(logger, { run: claim.run, task, attempt: claim.attempt }), parts.logged)
     },
     progress: (p: number | Progress) => parts.progress(progressRecord(p)),
     emit,
     start,
-    step: parts.step ?? durableOnly('step'),
-    sleep: unbuilt('sleep'),
-    waitFor: unbuilt('waitFor'),
-  })
+    step: async (name, fn) => flow('step').step(name, fn),
+    sleep: async (name, until) => flow('sleep').sleep(name, until),
+    waitFor: async (signal, options) => flow('waitFor').waitFor(signal, options),
+    // At first use: a store may open a transaction for it.
+    get tx() {
+      return parts.tx?.()
+    },
+  } as DurableContext) // `tx` is as good as absent where it is undefined
+}
+
+function heard(logger: Logger, hear: ContextParts['logged']): Logger {
+  if (hear === undefined) return logger
+  const line =
+    (level: LogLevel) =>
+    (fields: object, message?: string): void => {
+      hear(level, fields, message)
+      logger[level](fields, message)
+    }
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
 }
 
 /** It is part of every read of the run. */

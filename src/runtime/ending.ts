@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Parking } from '../core/outcome.ts'
 
 /**
- * How an attempt is told to stop. Its AbortSignal is made when somebody looks at it: most code never does, and a signal with its
- * listener costs more than all else that is made for an attempt.
+ * How an attempt is told to stop, and how its code says that it only waits. Its AbortSignal is made when somebody looks at it: most
+ * code never does, and a signal with its listener costs more than all else that is made for an attempt.
  */
 export class Ending {
   #controller: AbortController | undefined
@@ -10,6 +11,7 @@ export class Ending {
   #inside: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined
   #ended: { readonly reason: Error } | undefined
   #listener: (() => void) | undefined
+  #parked: ((parking: Parking) => void) | undefined
 
   /** Why; undefined while nothing was said. */
   get reason(): Error | undefined {
@@ -37,5 +39,15 @@ export class Ending {
   onAbort(call: () => void): void {
     this.#listener = call
     if (this.#ended !== undefined) call()
+  }
+
+  /** The attempt ends here, whatever its code does from now on. */
+  park(parking: Parking): void {
+    this.#parked?.(parking)
+  }
+
+  /** The same listener, there before the code is. */
+  onPark(call: (parking: Parking) => void): void {
+    this.#parked = call
   }
 }

@@ -1,9 +1,12 @@
 import { milliseconds } from '../core/duration.ts'
 import { OffstageError } from '../core/errors.ts'
-import { optional, refuse, shape, text, texts, type Parser } from '../core/options.ts'
+import { fingerprintOf } from '../core/idempotency.ts'
+import { isObject, optional, refuse, shape, text, texts, type Parser } from '../core/options.ts'
+import { encode, type PayloadLimit } from '../core/payload.ts'
 import type { RunId } from '../core/claim.ts'
 import type { ParsedStartOptions, Runs, StartRequest } from '../core/runs.ts'
-import { validated } from '../core/schema.ts'
+import { validated, validatedNow, type Checked } from '../core/schema.ts'
+import type { Transaction } from '../core/start.ts'
 import { policyOf, priority, type TaskPolicy } from '../core/task.ts'
 import { inEmptyContext } from './empty-context.ts'
 import type { Registry } from './registry.ts'
@@ -28,6 +31,13 @@ const fewTexts: Parser<readonly string[]> = (value, at) => {
   return given
 }
 
+const VISIBLE = /^[!-~]{1,255}$/
+const key: Parser<string> = (value, at) =>
+  typeof value === 'string' && VISIBLE.test(value) ? value : refuse(at, '1 to 255 visible ASCII characters', value)
+
+const transaction: Parser<Transaction> = (value, at) =>
+  isObject(value) ? value : refuse(at, 'a connection that is within a transaction', value)
+
 const parseOptions = shape(
   {
     delay: optional(milliseconds, null),
@@ -36,33 +46,66 @@ const parseOptions = shape(
     queue: optional(short, null),
     owner: optional(short, null),
     tags: optional(fewTexts, [] as readonly string[]),
+    idempotencyKey: optional(key, null),
+    tx: optional(transaction, undefined),
     signal: optional(signal, undefined),
   },
-  ['idempotencyKey', 'tx', 'webhook', 'transfer'],
+  ['webhook', 'transfer'],
 )
 
 /** Most starts say nothing: parsed once. */
 const NOTHING = parseOptions({}, 'start.options')
 
-/** What was given to `start`, checked at the door: the options parsed, the input as the task's schema answered. */
-export async function takeIn(given: {
+interface Given {
   readonly task: TaskPolicy
   readonly input: unknown
   readonly options: unknown
   readonly parent: RunId | null
-}): Promise<StartRequest> {
+}
+
+/** What was given to `start`, checked at the door: the options parsed, the input as the task's schema answered. */
+export async function takeIn(given: Given): Promise<StartRequest> {
   const { task } = given
+  const options = optionsOf(given)
+  const input = task.input === undefined ? given.input : await validated(task.input, given.input, inputOf(task))
+  options.signal?.throwIfAborted()
+  return requestOf(given, options, input)
+}
+
+/** The same at once: for a start within the caller's transaction. */
+export function takeInNow(given: Given): StartRequest {
+  const { task } = given
+  const input = task.input === undefined ? given.input : validatedNow(task.input, given.input, inputOf(task))
+  return requestOf(given, optionsOf(given), input)
+}
+
+type Options = ReturnType<typeof parseOptions>
+
+function optionsOf(given: Given): Options {
   const options = given.options === undefined ? NOTHING : parseOptions(given.options, 'start.options')
   if (options.delay !== null && options.at !== null)
     refuse('start.options', 'given `delay` or `at`, not both', given.options)
   options.signal?.throwIfAborted()
-  const input = task.input === undefined ? given.input : await validated(task.input, given.input, task.name)
-  options.signal?.throwIfAborted()
-  return { task, input, options: withDefaults(options, task), parent: given.parent }
+  return options
 }
 
+/** The fingerprint is of what was sent: a schema's defaults may change with a deploy and must not make a repeat another start. */
+function requestOf({ task, input: sent, parent }: Given, options: Options, input: unknown): StartRequest {
+  const fingerprint =
+    options.idempotencyKey === null ? null : fingerprintOf(task.name, encode(sent, inputOf(task).what, ANY_SIZE))
+  return { task, input, fingerprint, options: withDefaults(options, task), parent }
+}
+
+const inputOf = ({ name }: TaskPolicy): Checked => ({
+  what: `The input of the task "${name}"`,
+  so: 'Nothing was started.',
+})
+
+/** Its bounds are looked at where it is kept. */
+const ANY_SIZE: PayloadLimit = { bytes: Number.MAX_SAFE_INTEGER, depth: 1_000 }
+
 const withDefaults = (
-  { delay, at, owner, tags, priority: ranked, queue }: ReturnType<typeof parseOptions>,
+  { delay, at, owner, tags, priority: ranked, queue, idempotencyKey, tx }: Options,
   task: TaskPolicy,
 ): ParsedStartOptions => ({
   delay: delay ?? 0,
@@ -71,6 +114,8 @@ const withDefaults = (
   tags,
   priority: ranked ?? task.priority,
   queue: queue ?? task.queue,
+  idempotencyKey,
+  tx,
 })
 
 /** The task as it was registered, where it was: the runs of others, and those after a restart, go by that one. */

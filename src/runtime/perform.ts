@@ -24,16 +24,25 @@ export interface Performer {
   readonly random: Random
 }
 
-/** How long code may take to heed its signal before the attempt ends without it. A store's deadline is 1 s past the timeout. */
-const PATIENCE = { timeout: 500, shutdown: 500, cancel: 10_000 }
-/** A thread is ended 1 s after the signal: until then its code may run, and no other attempt should. */
-const THREAD_PATIENCE = 1_500
+/**
+ * How long code may take to heed its signal before the attempt ends without it, in milliseconds. A thread is ended before that (600 ms
+ * after a timeout, else 1 s): until then its code may run, and no other attempt should. A store's deadline is 1 s past the timeout, and
+ * then others take the run: what is left of that second is for the commit of the end.
+ */
+const PATIENCE = {
+  timeout: { loop: 500, thread: 850 },
+  shutdown: { loop: 500, thread: 1_500 },
+  cancel: { loop: 10_000, thread: 10_000 },
+  fenced: { loop: 0, thread: 1_500 },
+}
 
 /** One attempt: its time limited, its code called, its end judged. The outcome is the caller's to record. Never rejects. */
 export async function perform<R>(attempt: Attempt<R>, by: Performer): Promise<Verdict<R>> {
   using limit = new TimeLimit(attempt, by.clock)
   using end = endOf(limit.began ? attempt : { ...attempt, call: { ...attempt.call, begins: () => limit.begin() } }, by)
-  return classify(await end.promise, attempt.ending.reason, { ...attempt.trial, chance: by.random.fraction() })
+  const came = await end.promise
+  by.executor.over?.(attempt.call.claim)
+  return classify(came, attempt.ending.reason, { ...attempt.trial, chance: by.random.fraction() })
 }
 
 /** A run in memory has its time from its code's first line; a durable one from its claim, which others go by. */
@@ -82,16 +91,24 @@ function endOf<R>(
   const { promise, resolve } = Promise.withResolvers<CallEnd<R>>()
   const { ending } = attempt
   let timer: Disposable | undefined
+  let isOver = false
   ending.onAbort(() => {
-    const ms = attempt.call.task.thread ? Math.max(patience(ending.reason), THREAD_PATIENCE) : patience(ending.reason)
+    // While the end is being recorded the run is still held, and may be canceled: there is nothing left to wait for.
+    if (isOver) return
+    const ms = PATIENCE[kindOf(ending.reason)][attempt.call.task.thread ? 'thread' : 'loop']
     timer = timeoutIn(clock, ms, () => resolve({ threw: ending.reason }))
   })
+  ending.onPark((parking) => resolve({ parked: parking }))
   void call(attempt, executor).then(resolve) // it never rejects
-  return { promise, [Symbol.dispose]: () => timer?.[Symbol.dispose]() }
+  const dispose = (): void => {
+    isOver = true
+    timer?.[Symbol.dispose]()
+  }
+  return { promise, [Symbol.dispose]: dispose }
 }
 
-function patience(reason: unknown): number {
-  if (reason instanceof CanceledError) return PATIENCE.cancel
-  if (reason instanceof ShutdownError) return PATIENCE.shutdown
-  return reason instanceof FencedError ? 0 : PATIENCE.timeout
+function kindOf(reason: unknown): keyof typeof PATIENCE {
+  if (reason instanceof CanceledError) return 'cancel'
+  if (reason instanceof ShutdownError) return 'shutdown'
+  return reason instanceof FencedError ? 'fenced' : 'timeout'
 }

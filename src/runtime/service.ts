@@ -6,28 +6,28 @@ export interface Role {
   tick(): Promise<void>
 }
 
-/** Ticks a role at once and then `ms` after each tick's end, until stopped. A tick that fails is told and the next one comes all the same. */
+export interface RoundsOptions {
+  readonly clock: Clock
+  readonly every: number
+  /** Told how each tick went. */
+  readonly health: { failed(role: Role, error: unknown): void; answered(role: Role): void }
+}
+
+/** Ticks a role at once and then `every` ms after each tick's end, until stopped. After a tick that failed the next one comes all the same. */
 export class Rounds implements AsyncDisposable {
   readonly #ended = new AbortController()
   readonly #done: Promise<void>
 
-  constructor(
-    role: Role,
-    options: { readonly clock: Clock; readonly every: number; readonly failed: (error: unknown) => void },
-  ) {
+  constructor(role: Role, options: RoundsOptions) {
     this.#done = this.#go(role, options)
   }
 
-  async #go(
-    role: Role,
-    {
-      clock,
-      every,
-      failed,
-    }: { readonly clock: Clock; readonly every: number; readonly failed: (error: unknown) => void },
-  ): Promise<void> {
+  async #go(role: Role, { clock, every, health }: RoundsOptions): Promise<void> {
     while (!this.#ended.signal.aborted) {
-      await role.tick().catch(failed)
+      await role.tick().then(
+        () => health.answered(role),
+        (error: unknown) => health.failed(role, error),
+      )
       await pause(clock, every, this.#ended.signal)
     }
   }

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
-import { milliseconds, type Duration } from '../core/duration.ts'
+import { milliseconds } from '../core/duration.ts'
 import { OffstageError } from '../core/errors.ts'
 import type { Logger, LogLevel } from '../core/logger.ts'
-import { boolean, isFunction, isObject, optional, refuse, shape, whole, type Parser } from '../core/options.ts'
+import { boolean, isFunction, isObject, oneOf, optional, refuse, shape, whole, type Parser } from '../core/options.ts'
 import type { TaskSource } from './registry.ts'
 import { stderrLogger } from './stderr-logger.ts'
 
@@ -15,12 +15,23 @@ export interface Settings {
   readonly memory: { readonly concurrency: number; readonly capacity: number }
   readonly threads: { readonly size: number; readonly capacity: number }
   readonly shutdown: { readonly grace: number; readonly signals: boolean }
+  /** How long ended durable runs are kept at least, in milliseconds; beyond that many bytes of the store, the oldest ended go sooner. */
+  readonly retention: {
+    readonly succeeded: number
+    readonly failed: number
+    readonly canceled: number
+    readonly maxBytes: number | null
+  }
   readonly limits: { readonly input: number; readonly result: number; readonly depth: number }
+  readonly onHang: 'report' | 'exit'
   readonly http: unknown
   readonly logger: Logger
 }
 
 const KIB = 1_024
+const DAY = 86_400_000
+/** Long enough to look at a failure after a holiday. */
+export const RETENTION: Settings['retention'] = { succeeded: DAY, failed: 14 * DAY, canceled: 14 * DAY, maxBytes: null }
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
 const logger: Parser<Logger> = (value, at) =>
@@ -76,6 +87,14 @@ const SHAPE = {
     ]),
   ),
   shutdown: part(shape({ grace: optional(milliseconds, 20_000), signals: optional(boolean, true) })),
+  retention: part(
+    shape({
+      succeeded: optional(milliseconds, RETENTION.succeeded),
+      failed: optional(milliseconds, RETENTION.failed),
+      canceled: optional(milliseconds, RETENTION.canceled),
+      maxBytes: optional(whole(1), null),
+    }),
+  ),
   limits: part(
     shape({
       input: optional(whole(1), 256 * KIB),
@@ -83,12 +102,13 @@ const SHAPE = {
       depth: optional(whole(1, 1_000), 64),
     }),
   ),
+  onHang: optional(oneOf('report', 'exit'), 'report'),
   http: anything,
   logger: optional(logger, stderrLogger),
 }
 
 export function parseSettings(options: unknown): Settings {
-  const parsed = shape(SHAPE, ['retention', 'onHang', 'webhooks', 'context'])(options ?? {}, '')
+  const parsed = shape(SHAPE, ['webhooks', 'context'])(options ?? {}, '')
   const { worker: work, threads, ...rest } = parsed
   return Object.freeze({
     ...rest,
@@ -98,6 +118,6 @@ export function parseSettings(options: unknown): Settings {
   })
 }
 
-/** `close({ deadline })`. */
-export const parseDeadline = (options: unknown, fallback: Duration): number =>
-  shape({ deadline: optional(milliseconds, milliseconds(fallback, 'deadline')) })(options ?? {}, 'close').deadline
+/** `close({ deadline })` and `drain({ deadline })`. */
+export const parseDeadline = <const F extends number | null>(options: unknown, at: string, fallback: F): number | F =>
+  shape({ deadline: optional(milliseconds, fallback) })(options ?? {}, at).deadline

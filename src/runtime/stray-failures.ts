@@ -14,6 +14,9 @@ const origins = new AsyncLocalStorage<Origin>()
 /** Whatever fails without being caught, in this call or in what it sets off, is told to its origin and does not end the process. */
 export const asOrigin = <T>(origin: Origin, call: () => T): T => origins.run(origin, call)
 
+/** Whose code runs in this moment, first line or continuation; undefined: no run's. */
+export const currentOrigin = (): Origin | undefined => origins.getStore()
+
 /** `--unhandled-rejections` where it says that one does not end the process. */
 const MODE = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')].find((option) =>
   /^--unhandled-rejections=(none|warn)/.test(option),
@@ -50,7 +53,7 @@ function rejected(error: unknown): void {
 }
 
 function toldOrigin(error: unknown): boolean {
-  const origin = origins.getStore()
+  const origin = currentOrigin()
   // Outside of its context: a listener's own stray failure must not be told to the run again, and again.
   if (origin !== undefined) origins.exit(() => origin.report(origin, error))
   return origin !== undefined

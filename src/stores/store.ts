@@ -2,70 +2,29 @@ import type { Claim, InstanceId, RunId } from '../core/claim.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import type { InstanceRecord, Liveness } from '../core/liveness.ts'
 import type { Outcome } from '../core/outcome.ts'
-import type { ProgressRecord, Reason, RunError } from '../core/run.ts'
 import type { StoredEvent } from '../core/run-events.ts'
 import type { State } from '../core/run-state.ts'
+import type { RunFilter } from '../core/runs.ts'
+import type { Version } from '../core/version.ts'
+import type {
+  ClaimedRun,
+  DetailsRecord,
+  NewRun,
+  Note,
+  RunRecord,
+  StepRecord,
+  TxStatement,
+  Unperformed,
+} from './records.ts'
 
-/** What a start asks the store to keep. Payloads are JSON text; null is no payload. */
-export interface NewRun {
-  readonly id: RunId
-  readonly task: string
-  readonly version: number
-  readonly thread: boolean
-  readonly queue: string
-  readonly priority: number
-  readonly input: string | null
-  /** Due that many milliseconds from the store's now … */
-  readonly delay: number
-  /** … or at that moment (since the epoch), where it is not null. */
-  readonly at: number | null
-  readonly maxAttempts: number
-  /** Of one attempt; the store's deadline is this and a second more, so that the holder's own timeout comes first. */
-  readonly timeout: number | null
-  readonly onCrash: 'retry' | 'fail'
-  readonly owner: string | null
-  readonly tags: readonly string[]
-  readonly parent: RunId | null
-}
+export type * from './records.ts'
 
-/** A run as stores keep it. Moments are milliseconds since the epoch, by the store's clock. */
-export interface RunRecord extends Omit<NewRun, 'input' | 'delay' | 'at'> {
-  readonly state: State
-  /** The fencing number: only grows. */
-  readonly attempt: number
-  readonly tries: number
-  /** In a row; 0 again when an attempt records an end of its own. */
-  readonly crashes: number
-  readonly reason: Reason | null
-  readonly createdAt: number
-  readonly dueAt: number
-  readonly startedAt: number | null
-  readonly finishedAt: number | null
-  readonly progress: ProgressRecord | null
-  readonly result: string | null
-  readonly error: RunError | null
-  readonly cancelRequested: boolean
-  /** Who performs it; null while nobody does. */
-  readonly instance: InstanceId | null
-  /** Number of its last event. */
-  readonly number: number
-  /** Events up to this number are no longer kept. */
-  readonly trimmed: number
-}
-export interface ClaimedRun extends RunRecord {
-  readonly input: string | null
-}
-
-/** A task at a version, as an instance registered it. Where a run is performed is the claiming instance's word, whatever its row says. */
-export interface Version {
-  readonly task: string
-  readonly version: number
-  readonly thread: boolean
-}
-/** How many more runs an instance takes: in all, and of these on threads. */
+export type { Version } from '../core/version.ts'
+/** How many more runs an instance takes: in all, of these on threads, and of these with two crashes (one at a time: see `SUSPECT_AT`). */
 export interface Places {
   readonly all: number
   readonly threads: number
+  readonly suspects: number
 }
 
 export interface Claimed {
@@ -78,7 +37,9 @@ export interface Claimed {
 }
 
 export interface Inserted {
-  /** `existing`: the id was there, and nothing was changed. */
+  /** Of the run that is there: another one's where the idempotency key was known. */
+  readonly id: RunId
+  /** `existing`: the id or the idempotency key was there, and nothing was changed. */
   readonly disposition: 'created' | 'existing'
   readonly createdAt: number
   readonly dueAt: number
@@ -86,27 +47,34 @@ export interface Inserted {
   readonly claimed: boolean
 }
 
-/** What the run became: where cancel had been requested, a failure, retry or release is a cancel. */
+/** What the run became: where cancel had been requested, a failure, retry, park or release is a cancel. */
 export interface Settled {
   readonly state: State
   /** When it ended or, waiting again, when it is due. */
   readonly at: number
 }
 
-export interface StepRecord {
-  readonly name: string
-  readonly result: string | null
-}
-/** Progress or a piece of output, to be numbered by the store. */
-export type Note =
-  | { readonly type: 'progress'; readonly data: ProgressRecord }
-  | { readonly type: 'output'; readonly data: string }
-
 export interface Rescued {
   /** Runs that wait again. */
   readonly waiting: readonly RunId[]
-  /** Runs that ended by it: poisoned, crashed, or canceled where that was asked for. */
+  /** Runs that ended by it: poisoned, crashed, out of time, or canceled where that was asked for. */
   readonly ended: readonly RunId[]
+}
+
+/** How long ended runs are kept at least, in milliseconds; and how many bytes the store may use before the oldest of them go sooner. */
+export interface Retention {
+  readonly succeeded: number
+  readonly failed: number
+  readonly canceled: number
+  readonly maxBytes: number | null
+}
+
+/** What an operator's word did. */
+export interface Controlled {
+  /** False: the run's state does not allow it, and nothing was changed. */
+  readonly done: boolean
+  /** As it is now; removed, as it was. */
+  readonly run: RunRecord
 }
 
 /**
@@ -122,18 +90,46 @@ export interface Changes {
     { readonly instance: InstanceId; readonly can: readonly Version[]; readonly places: Places },
     Claimed | 'dead',
   ]
-  settle: [{ readonly claim: Claim; readonly outcome: Outcome<string | null> }, Settled | 'fenced']
-  /** A step's name recorded twice by the same run keeps its first result. */
-  record: [{ readonly claim: Claim; readonly step: StepRecord }, 'done' | 'fenced']
-  note: [{ readonly claim: Claim; readonly notes: readonly Note[] }, 'done' | 'fenced']
-  /** Waiting: canceled. Running: cancel is requested. Ended: nothing. The run as it then is. */
-  control: [{ readonly run: RunId; readonly verb: 'cancel'; readonly reason: string | null }, RunRecord | 'unknown']
-  presence: [{ readonly instance: InstanceRecord; readonly change: 'joins' | 'leaves' }, 'alive' | 'dead' | 'gone']
   /**
-   * Marks these instances dead, then takes back the running runs of every dead or missing instance, at most `limit`; and ends, as
-   * canceled, running runs whose cancel was requested more than 10 s ago.
+   * `tx`, only with a success: carried out in the same transaction, before the end. One that fails is `Refused` with
+   * OFFSTAGE_BAD_OPTION, and neither is written.
+   */
+  settle: [
+    { readonly claim: Claim; readonly outcome: Outcome<string | null>; readonly tx?: readonly TxStatement[] },
+    Settled | 'fenced',
+  ]
+  /** A step's name recorded twice by the same run keeps its first result: `kept`. */
+  record: [{ readonly claim: Claim; readonly step: StepRecord }, 'done' | 'fenced' | { readonly kept: string | null }]
+  note: [{ readonly claim: Claim; readonly notes: readonly Note[] }, 'done' | 'fenced']
+  /**
+   * Recorded as the next step of that name (`signalStep` of core/waiting.ts), its result the payload in an array of one: the n-th
+   * signal of a name is the n-th that the run waits for. A run parked for that name is due at once.
+   */
+  signal: [{ readonly run: RunId; readonly name: string; readonly payload: string }, 'done' | 'unknown' | 'finished']
+  /**
+   * cancel: waiting → canceled; running: cancel is requested; `done` where the run was not ended yet. rerun: failed or canceled → waiting,
+   * due now, tries and crashes at 0, the attempt number and the steps kept. remove: an ended run is forgotten.
+   */
+  control: [
+    { readonly run: RunId; readonly verb: 'cancel' | 'rerun' | 'remove'; readonly reason: string | null },
+    Controlled | 'unknown',
+  ]
+  /**
+   * `can`: what a joining instance registered, so that others can tell what nobody performs. One that leaves gives back, as released, what it
+   * still has: a claim whose reply was lost, an attempt that it abandoned.
+   */
+  presence: [
+    { readonly instance: InstanceRecord; readonly change: 'joins' | 'leaves'; readonly can: readonly Version[] },
+    'alive' | 'dead' | 'gone',
+  ]
+  /**
+   * Marks these instances dead, then takes back the running runs of every dead or missing instance; then those past their deadline, as
+   * a failure by timeout, due again at once where tries are left; and ends, as canceled, running runs whose cancel was requested more than 10 s ago.
+   * At most `limit` in all.
    */
   rescue: [{ readonly dead: readonly InstanceId[]; readonly limit: number }, Rescued]
+  /** Forgets ended runs older than the retention, then the oldest ended while more than `maxBytes` are in use; at most `limit`. */
+  prune: [{ readonly retention: Retention; readonly limit: number }, { readonly removed: number }]
 }
 export type Kind = keyof Changes
 export type WriteOf<K extends Kind> = { readonly kind: K } & Changes[K][0]
@@ -168,10 +164,31 @@ export interface Questions {
   instances: [object, readonly InstanceRecord[]]
   /** Current claims of that instance. */
   performing: [{ readonly instance: InstanceId }, readonly Performing[]]
+  details: [{ readonly run: RunId }, DetailsRecord | undefined]
+  /** Newest first, by id; `before`: those older than that id. */
+  list: [{ readonly filter: RunFilter; readonly before: RunId | null; readonly limit: number }, readonly RunRecord[]]
+  tally: [{ readonly filter: RunFilter }, Readonly<Record<State, number>>]
+  /** Whether `rescue` would find anything without being told of the dead: asked often, while a rescue takes the write lock. */
+  overdue: [object, boolean]
+  /** Tasks at versions with runs due for longer than `for` milliseconds that no living instance registered. */
+  unperformed: [{ readonly for: number }, readonly Unperformed[]]
 }
 export type QuestionKind = keyof Questions
 export type QuestionOf<K extends QuestionKind> = { readonly kind: K } & Questions[K][0]
 export type Question = { [K in QuestionKind]: QuestionOf<K> }[QuestionKind]
+
+/** A caller's transaction, joined. The run is there when it commits, and is never born claimed: nobody knows when that is. */
+export interface JoinedTx {
+  insert(run: NewRun): Inserted | Refused
+}
+
+/** What an attempt writes beside its run's end, and with it. */
+export interface OwnTx {
+  /** Rejects what is no writing statement, and what the database does not understand. */
+  query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly unknown[] }>
+  /** For the settling write, in the order given. */
+  readonly statements: readonly TxStatement[]
+}
 
 /**
  * SEAM. The promise and the disk. Rules: batches only, one `write` is one transaction, its answers are in order and all true, or it
@@ -184,6 +201,15 @@ export interface Store {
   open(): Promise<Liveness>
   write(batch: readonly Write[]): Promise<readonly Answer[]>
   read<K extends QuestionKind>(question: QuestionOf<K>): Promise<Questions[K][1]>
+  /**
+   * Calls soon after somebody else's commit, until disposed: look again. May be early, may be twice, and after this store's own.
+   * Another process's commit is told within 50 ms, and at the latest within 500.
+   */
+  wakes(changed: () => void): Disposable
+  /** The caller's transaction, to start runs in; undefined: it is none that this store knows. Throws where joining it would not be safe. */
+  within(tx: unknown): JoinedTx | undefined
+  /** `ctx.tx` of an attempt; undefined: this store has none. */
+  begin(claim: Claim): OwnTx | undefined
   /** Closing twice is closing once. */
   close(): Promise<void>
 }

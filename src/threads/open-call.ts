@@ -2,7 +2,7 @@ import { claimText } from '../core/claim.ts'
 import { OffstageError } from '../core/errors.ts'
 import type { ProgressRecord } from '../core/run.ts'
 import type { RunHandle } from '../core/start.ts'
-import type { AnyTask, Task } from '../core/task.ts'
+import type { AnyTask, DurableContext, OwnTransaction, Task } from '../core/task.ts'
 import type { Call } from '../runtime/executor.ts'
 import { attemptEnded, revive, type Asks, type OfCall, type OfChild } from './protocol.ts'
 
@@ -48,6 +48,10 @@ export class OpenCall {
       case 'threw':
         this.throw(revive(said.failure))
         return true
+      case 'parked':
+        this.#journal().park(said.parking)
+        this.return(undefined)
+        return true
       case 'progress':
         context.progress(asGiven(said.progress))
         return false
@@ -64,8 +68,19 @@ export class OpenCall {
     return this.#journal().recall(name)
   }
 
-  record(name: string, result: string | null): Promise<void> {
+  record(name: string, result: string | null): Promise<string | null> {
     return this.#journal().record(name, result)
+  }
+
+  get tx(): OwnTransaction | undefined {
+    return (this.call.context as Partial<DurableContext>).tx // a durable run's context is that
+  }
+
+  query({ text, values }: Asks['tx.query'][0]): Promise<Asks['tx.query'][1]> {
+    const { tx } = this
+    // The thread was told whether there is one.
+    if (tx === undefined) throw attemptEnded()
+    return tx.query(text, values)
   }
 
   async start(task: AnyTask, { input, options }: Asks['start'][0]): Promise<Asks['start'][1]> {

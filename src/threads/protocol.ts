@@ -3,6 +3,7 @@ import type { Duration } from '../core/duration.ts'
 import { FencedError, OffstageError } from '../core/errors.ts'
 import { fromFailure } from '../core/failure.ts'
 import type { LogLevel } from '../core/logger.ts'
+import type { Parking } from '../core/outcome.ts'
 import type { PayloadLimits } from '../core/payload.ts'
 import type { ProgressRecord, Run, RunError } from '../core/run.ts'
 import type { Started } from '../core/runs.ts'
@@ -25,6 +26,10 @@ export interface Perform {
   readonly claim: Claim
   readonly task: string
   readonly input: unknown
+  /** The store's time, as `Journal` has it; null: the run is in memory. */
+  readonly now: number | null
+  /** Its store has transactions. */
+  readonly tx: boolean
 }
 
 export interface Abort {
@@ -43,6 +48,7 @@ export type OfCall = { readonly call: number } & (
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string | undefined }
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw'; readonly failure: RunError }
+  | { readonly kind: 'parked'; readonly parking: Parking }
 )
 
 /** From a thread; besides, what it asks. */
@@ -58,7 +64,14 @@ export type FromThread =
 /** What an attempt asks of our side; `call` as above. */
 export type Asks = {
   readonly recall: readonly [{ readonly call: number; readonly name: string }, string | null | undefined]
-  readonly record: readonly [{ readonly call: number; readonly name: string; readonly result: string | null }, void]
+  readonly record: readonly [
+    { readonly call: number; readonly name: string; readonly result: string | null },
+    string | null,
+  ]
+  readonly 'tx.query': readonly [
+    { readonly call: number; readonly text: string; readonly values: readonly unknown[] | undefined },
+    { readonly rows: readonly unknown[] },
+  ]
   readonly start: readonly [
     {
       readonly call: number

@@ -4,12 +4,20 @@ import { OffstageError } from '../core/errors.ts'
 import { toFailure } from '../core/failure.ts'
 import type { Logger, LogLevel } from '../core/logger.ts'
 import { notBuilt, refuse } from '../core/options.ts'
+import type { Parking } from '../core/outcome.ts'
 import { encode, type PayloadLimit, type PayloadLimits } from '../core/payload.ts'
 import type { ProgressRecord, RunError } from '../core/run.ts'
 import type { RunHandle, StartOptions } from '../core/start.ts'
-import { policyOf, type AnyTask, type DurableContext, type TaskPolicy } from '../core/task.ts'
+import {
+  policyOf,
+  type AnyTask,
+  type DurableContext,
+  type OwnTransaction,
+  type TaskContext,
+  type TaskPolicy,
+} from '../core/task.ts'
+import { flowOf, type Flow } from '../flow/flow.ts'
 import type { Journal } from '../flow/journal.ts'
-import { steps } from '../flow/step.ts'
 import { createContext } from '../runtime/context.ts'
 import { Ending } from '../runtime/ending.ts'
 import type { Registry } from '../runtime/registry.ts'
@@ -39,17 +47,29 @@ export interface Inside {
   readonly clock: Clock
 }
 
+/** What the race between the code's end and its waiting came to. */
+class Parked {
+  readonly parking: Parking
+  constructor(parking: Parking) {
+    this.parking = parking
+  }
+}
+
 /** One attempt on this thread. What its code asks of its context becomes a message. */
 export class ThreadAttempt {
   readonly #inside: Inside
   readonly #given: Perform
   readonly #ending = new Ending()
   readonly #progress: Throttle<ProgressRecord>
+  readonly #began: number
+  readonly #parked = Promise.withResolvers<Parked>()
+  #flow: Flow | undefined
   #toldAt = Number.NEGATIVE_INFINITY
 
   constructor(given: Perform, inside: Inside) {
     this.#given = given
     this.#inside = inside
+    this.#began = inside.clock.monotonic()
     this.#progress = new Throttle(inside.clock, PROGRESS_EVERY, (progress) => this.#tell(progress))
   }
 
@@ -61,10 +81,12 @@ export class ThreadAttempt {
       const policy = this.#policy()
       const report = (_: unknown, error: unknown): void =>
         this.#inside.say({ kind: 'stray', claim, task, failure: toFailure(error) })
-      const value = await asOrigin({ claim, task, report }, () => policy.run(input, this.#context(policy)))
-      if (policy.durable) encode(value, what, this.#limit('result'))
+      const ended = asOrigin({ claim, task, report }, async () => policy.run(input, this.#context(policy)))
+      const value = await Promise.race([ended, this.#parked.promise])
+      if (policy.durable && !(value instanceof Parked)) encode(value, what, this.#limit('result'))
       this.#progress.flush()
-      this.#send({ kind: 'returned', call, value }, what)
+      if (value instanceof Parked) this.#inside.say({ kind: 'parked', call, parking: value.parking })
+      else this.#send({ kind: 'returned', call, value }, what)
     } catch (error) {
       this.#progress.flush()
       this.#inside.say({ kind: 'threw', call, failure: toFailure(error) })
@@ -86,7 +108,8 @@ export class ThreadAttempt {
   }
 
   #context(policy: TaskPolicy): DurableContext {
-    const { claim, task } = this.#given
+    const { claim, task, tx } = this.#given
+    const start: TaskContext['start'] = (child, ...[given, options]) => this.#start(child, given, options)
     return createContext({
       claim,
       task,
@@ -94,22 +117,33 @@ export class ThreadAttempt {
       logger: this.#logger(),
       progress: (progress) => this.#push(progress),
       emit: (data) => this.#emit(data, policy),
-      start: (child, ...[input, options]) => this.#start(child, input, options),
-      ...(policy.durable ? { step: this.#steps() } : {}),
+      start: policy.durable ? (child, ...args) => this.#remembered.during(() => start(child, ...args)) : start,
+      ...(policy.durable ? { flow: () => this.#remembered } : {}),
+      ...(tx ? { tx: () => this.#tx } : {}),
     })
   }
 
-  /** Made with the first step: many a task has none. */
-  #steps(): DurableContext['step'] {
-    const { call, claim } = this.#given
+  get #remembered(): Flow {
+    return (this.#flow ??= this.#flowOf())
+  }
+
+  #flowOf(): Flow {
+    const { call, claim, task, now } = this.#given
+    const { clock } = this.#inside
     const journal: Journal = {
       recall: (name) => this.#ask('recall', { call, name }),
       record: (name, result) => this.#ask('record', { call, name, result }),
+      park: (parking) => this.#parked.resolve(new Parked(parking)),
+      now: () => (now ?? 0) + clock.monotonic() - this.#began,
     }
-    let step: DurableContext['step'] | undefined
-    return (name, fn) =>
-      (step ??= steps(journal, { claim, signal: this.#ending.signal, limit: this.#limit('result') }))(name, fn)
+    const { signal } = this.#ending
+    return flowOf({ journal, claim, task, signal, limit: this.#limit('result'), clock })
   }
+
+  readonly #tx: OwnTransaction = Object.freeze({
+    query: (text: string, values?: readonly unknown[]) =>
+      this.#ask('tx.query', { call: this.#given.call, text, values }),
+  })
 
   #push(progress: ProgressRecord): void {
     this.#progress.push(progress)

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Claim } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
-import { OffstageError } from '../core/errors.ts'
+import { OffstageError, TimeoutError } from '../core/errors.ts'
 import { toFailure } from '../core/failure.ts'
 import type { AnyTask } from '../core/task.ts'
 import { messageOf } from '../core/thrown.ts'
@@ -21,8 +21,11 @@ import {
   type ToThread,
 } from './protocol.ts'
 
-/** How long code may take to heed its signal before its thread is ended. */
-const PATIENCE = 1_000
+/**
+ * How long code may take to heed its signal before its thread is ended, in milliseconds. At a timeout it is less: 1 s after it others take
+ * the run, and before that the thread has to be gone and the end recorded.
+ */
+const PATIENCE = { timeout: 600, other: 1_000 }
 
 export interface ThreadParts extends Omit<ThreadData, 'begun'> {
   readonly clock: Clock
@@ -71,9 +74,10 @@ export class Thread {
 
   /** False: the input cannot be sent. The call has ended by that, and the thread is as free as before. */
   perform(open: OpenCall): boolean {
-    const { claim, task, input } = open.call
+    const { claim, task, input, journal } = open.call
     try {
-      this.#post({ kind: 'perform', call: this.#calls + 1, claim, task: task.name, input })
+      const [now, tx] = [journal?.now() ?? null, open.tx !== undefined]
+      this.#post({ kind: 'perform', call: this.#calls + 1, claim, task: task.name, input, now, tx })
     } catch (cause) {
       open.throw(notCloneable(`The input of the task "${task.name}"`, cause))
       return false
@@ -131,7 +135,8 @@ export class Thread {
 
   #abort(open: OpenCall, reason: unknown): void {
     this.#post({ kind: 'abort', call: this.#calls, reason: toFailure(reason) })
-    this.#patience = timeoutIn(this.#parts.clock, PATIENCE, () => {
+    const patience = reason instanceof TimeoutError ? PATIENCE.timeout : PATIENCE.other
+    this.#patience = timeoutIn(this.#parts.clock, patience, () => {
       this.#close()
       open.throw(reason)
       this.#terminate()
@@ -181,6 +186,7 @@ export class Thread {
       {
         recall: ({ call, name }) => at(call).recall(name),
         record: ({ call, name, result }) => at(call).record(name, result),
+        'tx.query': (asked) => at(asked.call).query(asked),
         start: (asked) => at(asked.call).start(this.#parts.taskOf(asked.task) ?? unknownTask(asked.task), asked),
         status: (asked) => at(asked.call).status(asked),
         result: (asked) => at(asked.call).resultOf(asked),

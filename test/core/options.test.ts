@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createOffstage, schedule, task } from 'offstage'
-import { memoryStore } from 'offstage/memory'
 import { parseSettings } from '../../src/runtime/settings.ts'
-import { failure } from '../setup/stage.ts'
 
 const refused = (options: unknown): string => {
   try {
@@ -93,9 +91,10 @@ describe('a refusal says which option, what was expected and what was given:', (
     [{ logger: { info() {} } }, '`logger` must be a logger with debug, info, warn and error, got an object (Object).'],
     [{ tasks: 5 }, '`tasks` must be a module, a list of tasks or an object whose values are tasks, got 5 (number).'],
     [{ tasks: [{ name: 'x', run() {} }] }, '`tasks[0]` must be a task, as task() returns it, got an object (Object).'],
+    [{ onHang: 'kill' }, "`onHang` must be 'report' or 'exit', got kill (string)."],
     [
       { concurrency: 5 },
-      '`concurrency` must be left out: known are tasks, store, worker, memory, threads, shutdown, limits, http, logger, got 5 (number).',
+      '`concurrency` must be left out: known are tasks, store, worker, memory, threads, shutdown, retention, limits, onHang, http, logger, got 5 (number).',
     ],
     [
       { memory: { concurency: 5 } },
@@ -136,8 +135,6 @@ describe('a refusal says which option, what was expected and what was given:', (
 
 describe('what is not built yet is refused by its name, never ignored:', () => {
   test.each([
-    ['retention', { retention: {} }],
-    ['onHang', { onHang: 'exit' }],
     ['webhooks', { webhooks: {} }],
     ['context', { context: {} }],
     ['worker.queues', { worker: { queues: {} } }],
@@ -151,7 +148,7 @@ describe('what is not built yet is refused by its name, never ignored:', () => {
     expect(refused(options)).toBe(`\`${name}\` is not available in this version of Offstage. Leave it out.`)
   })
 
-  test.each(['concurrency', 'rate', 'unique', 'upcast', 'redact', 'expose'])('task(…).%s', (name) => {
+  test.each(['concurrency', 'rate', 'unique', 'expose'])('task(…).%s', (name) => {
     expect(() => task({ name: 'x', run: () => {}, [name]: 1 })).toThrow(
       `\`task(x).${name}\` is not available in this version`,
     )
@@ -161,14 +158,10 @@ describe('what is not built yet is refused by its name, never ignored:', () => {
     expect(task({ name: 'x', run: () => {}, unique: undefined } as never).name).toBe('x')
   })
 
-  test('schedule, startSync and signal', async () => {
+  test('schedule', () => {
     const refusal = expect.objectContaining({ code: 'OFFSTAGE_BAD_OPTION' }) as Error
     const quick = task({ name: 'quick', run: () => {} })
     expect(() => schedule({ name: 's', cron: '* * * * *', task: quick })).toThrow(refusal)
-    const offstage = createOffstage({ store: memoryStore(), shutdown: { signals: false } })
-    expect(() => offstage.startSync(quick, undefined, { tx: {} })).toThrow(refusal)
-    expect(await failure(offstage.signal('x', 'y'))).toMatchObject({ code: 'OFFSTAGE_BAD_OPTION' })
-    await offstage.close()
   })
 })
 

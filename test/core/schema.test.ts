@@ -3,6 +3,7 @@ import { InvalidInputError } from 'offstage'
 import { validated, type StandardSchemaV1 } from '../../src/core/schema.ts'
 import { failure } from '../setup/stage.ts'
 
+const mail = { what: 'The input of the task "mail"', so: 'Nothing was started.' }
 const schema = (validate: (value: unknown) => unknown): StandardSchemaV1<unknown, unknown> => ({
   '~standard': { version: 1, vendor: 'test', validate: validate as never },
 })
@@ -13,14 +14,14 @@ test('what the schema answers is the input, at once or later, changed or not: fa
       await validated(
         schema(() => ({ value })),
         'given',
-        'mail',
+        mail,
       ),
     ).toBe(value)
     expect(
       await validated(
         schema(async () => ({ value })),
         'given',
-        'mail',
+        mail,
       ),
     ).toBe(value)
   }
@@ -28,7 +29,7 @@ test('what the schema answers is the input, at once or later, changed or not: fa
     await validated(
       schema((value) => ({ value, issues: undefined })),
       'given',
-      'mail',
+      mail,
     ),
   ).toBe('given')
 })
@@ -55,7 +56,7 @@ describe('what it refuses is an InvalidInputError', () => {
       validated(
         schema(() => ({ issues: [{ message: 'no', path }] })),
         'given',
-        'mail',
+        mail,
       ),
     )
     expect(error).toBeInstanceOf(InvalidInputError)
@@ -71,7 +72,7 @@ describe('what it refuses is an InvalidInputError', () => {
       validated(
         schema(async () => ({ issues: [{ message: 'a' }, { message: 'b', path: ['x'] }] })),
         'secret',
-        'mail',
+        mail,
       ),
     )
     expect(error.message).toBe('The input of the task "mail" was refused in 2 places. Nothing was started.')
@@ -91,7 +92,7 @@ test('a schema that throws rejects with what it threw', async () => {
           throw thrown
         }),
         1,
-        'mail',
+        mail,
       ),
     ),
   ).toBe(thrown)
@@ -100,7 +101,7 @@ test('a schema that throws rejects with what it threw', async () => {
       validated(
         schema(() => Promise.reject(thrown)),
         1,
-        'mail',
+        mail,
       ),
     ),
   ).toBe(thrown)

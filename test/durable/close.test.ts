@@ -210,7 +210,7 @@ describe('close', () => {
     expect([one.store.opened, one.store.closed]).toEqual([1, 1])
     expect(await failure(one.offstage.start(quick))).toMatchObject({ code: 'OFFSTAGE_SHUTDOWN' })
     const never = instance([quick], { worker: false })
-    await never.offstage.ready
+    await turns()
     await soon(never.offstage.close())
     await soon(failure(never.offstage.handle(quick, handle.id).status()))
     expect([never.store.opened, never.store.closed]).toEqual([0, 0])

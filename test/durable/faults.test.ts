@@ -31,7 +31,7 @@ const fails = task({ name: 'fails', durable: true, retry: 1, run: () => Promise.
 const again = task({
   name: 'again',
   durable: true,
-  retry: { attempts: 3, initial: 1 },
+  retry: { attempts: 3, initial: '1s' }, // longer than until the lost end is told
   run: (_: void, { attempt }) => {
     if (attempt === 1) throw new Error('once')
     return attempt
@@ -96,7 +96,7 @@ describe.each(['before', 'after'] as const)('a reply that is lost %s the commit'
     const parent = task({
       name: 'parent',
       durable: true,
-      retry: { attempts: 3, initial: 1 },
+      retry: { attempts: 3, initial: '1s' }, // longer than until the lost end is told
       run: async (_: void, ctx) => (await ctx.start(quick, 1)).result(),
     })
     const { offstage, store, told } = await opened([parent, quick], { worker: { concurrency: 2 } })
@@ -116,9 +116,11 @@ describe.each(['before', 'after'] as const)('a reply that is lost %s the commit'
     const { offstage, store, seen, told } = await opened([quick], { place: starter.place })
     await turns()
     store.fail('claim', moment)
+    const others = await starter.offstage.start(quick, 0)
     await soon(seen('store:unavailable'))
     const handle = await offstage.start(quick, 1)
     expect(await soon(handle.result())).toBe(2)
+    expect(await soon(others.result())).toBe(1)
     await soon(seen('store:recovered'))
     expect(told.filter(({ name }) => name === 'store:unavailable')).toHaveLength(1)
   })
@@ -238,9 +240,11 @@ describe('a store that refuses', () => {
   })
 
   test('a claim is told, and asked again', async () => {
-    const { offstage, store, seen } = await opened([quick])
+    const starter = instance([quick], { worker: false })
+    const { offstage, store, seen } = await opened([quick], { place: starter.place })
     await turns()
     store.replace('claim', refused)
+    await starter.offstage.start(quick, 0)
     await soon(seen('store:unavailable'))
     expect(await soon(offstage.execute(quick, 1))).toBe(2)
   })

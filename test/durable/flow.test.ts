@@ -103,22 +103,6 @@ describe.each(STORES)('durable runs, kept in %s:', (_, newPlace) => {
         expect((await failure(offstage.execute(twice, names))).cause).toMatchObject({ code: 'OFFSTAGE_BAD_OPTION' })
       await offstage.execute(twice, ['a', 'b', 'x'.repeat(200)])
     })
-
-    test('sleep and waitFor are refused as not available, in words', async () => {
-      const sleeps = task({
-        name: 'sleeps',
-        durable: true,
-        retry: 1,
-        run: async (_: void, ctx) => [
-          (await failure(ctx.sleep('a', 1))).message,
-          (await failure(ctx.waitFor('b'))).message,
-        ],
-      })
-      expect(await instance([sleeps]).offstage.execute(sleeps)).toEqual([
-        expect.stringContaining('`ctx.sleep` is not available'),
-        expect.stringContaining('`ctx.waitFor` is not available'),
-      ])
-    })
   })
 
   describe('children', () => {

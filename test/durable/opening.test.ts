@@ -26,6 +26,9 @@ test('a store that opens after close() is closed again, and nothing of it is per
     open: async () => (opening.open(), await opens.opened, inner.open()),
     write: (batch) => inner.write(batch),
     read: (question) => inner.read(question),
+    wakes: (changed) => inner.wakes(changed),
+    within: () => undefined,
+    begin: () => undefined,
     close: async () => closed.open(),
   }
   const producer = createOffstage({ tasks: [counts], store: inner, worker: false, logger: silent })
@@ -50,7 +53,8 @@ test.each(STORES)(
     const handle = await offstage.start(moved)
     // As the instance before the deploy wrote it.
     const before = { task: 'moved', version: 1, queue: 'default', priority: 0, input: null, delay: 0, at: null }
-    const policy = { maxAttempts: 1, timeout: null, onCrash: 'retry', owner: null, tags: [], parent: null } as const
+    const nobody = { owner: null, tags: [], parent: null, idempotency: null }
+    const policy = { maxAttempts: 1, timeout: null, onCrash: 'retry', ...nobody } as const
     const store = place()
     await store.open()
     const id = `${handle.id.slice(0, -4)}0000`

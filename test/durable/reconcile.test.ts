@@ -3,6 +3,7 @@ import { task } from 'offstage'
 import type { Ledger } from '../../src/durable/ledger.ts'
 import { Reconcile } from '../../src/durable/reconcile.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { turns } from '../setup/fake-clock.ts'
 import { STORES, useFiles } from '../setup/stores.ts'
 import { instances } from './instance.ts'
 
@@ -30,6 +31,7 @@ describe.each(STORES)('a claim whose reply was lost, runs kept in %s:', (_, newP
     await one.offstage.ready
     // The first claim finds that nothing waits; from then on a start may be born claimed.
     await one.offstage.execute(work, 1)
+    await turns()
     one.store.fail('insert', 'after')
     await expect(one.offstage.start(work, 2)).rejects.toThrow('reply lost')
     await expect.poll(() => begun, { timeout: 5_000 }).toEqual([1, 1, 2, 2])

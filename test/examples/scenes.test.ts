@@ -31,6 +31,14 @@ test('scene 2, detach and listen', { timeout: 60_000 }, async () => {
   expect(matching(seen, /10000 requests started .* of all requests 0 are still in memory/)).toHaveLength(1)
 })
 
+test('scene 3, a queue and its worker', { timeout: 60_000 }, async () => {
+  const seen = await seenIn('queue-and-worker')
+  expect(matching(seen, /answered 202 before anything was performed/)).toHaveLength(4)
+  expect(matching(seen, /the one that failed stopped nothing: count, mail to ann@example.org, report/)).toHaveLength(2)
+  expect(matching(seen, /\/memory: kill -9, and [012] of 3 were performed/)).toHaveLength(1)
+  expect(matching(seen, /\/durable: kill -9, and 3 of 3 were performed/)).toHaveLength(1)
+})
+
 test('scene 6, the half-hour task', { timeout: 60_000 }, async () => {
   const seen = await seenIn('6-half-hour-task', { HALF_HOUR: '4' })
   expect(matching(seen, /POST answered 202/)).toHaveLength(2)

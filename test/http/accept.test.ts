@@ -5,6 +5,8 @@ import type { AcceptOptions } from '../../src/http/contract.ts'
 import { aRun } from './fake-runs.ts'
 import { ask, bodyOf, getting, ID, posting, serveStage, stage } from './stage.ts'
 
+const refusal = { what: 'The input of the task "report"', so: 'Nothing was started.' }
+
 const report = task({ name: 'report', run: (input: unknown) => input })
 const raw = (
   body: NonNullable<RequestInit['body']> | null,
@@ -131,7 +133,7 @@ describe('the checks of accept', () => {
       const { http, failing, starts } = stage({ public: true, limits: { body: 50 } })
       failing.error =
         from < 7
-          ? new InvalidInputError('report', [{ message: 'no', path: [] }])
+          ? new InvalidInputError(refusal, [{ message: 'no', path: [] }])
           : new OffstageError('OFFSTAGE_OVERLOADED', 'full')
       const wrong = chain
         .slice(from)
@@ -356,7 +358,7 @@ describe('what start throws', () => {
     [new OffstageError('OFFSTAGE_STORE_UNAVAILABLE', 'secret'), 503, ['OFFSTAGE_STORE_UNAVAILABLE', '5']],
     [new OffstageError('OFFSTAGE_STORE_FULL', 'secret'), 507, ['OFFSTAGE_STORE_FULL', '60']],
     [new OffstageError('OFFSTAGE_PAYLOAD_TOO_LARGE', 'told'), 413, ['OFFSTAGE_PAYLOAD_TOO_LARGE', null]],
-    [new InvalidInputError('told', []), 422, ['OFFSTAGE_INVALID_INPUT', null]],
+    [new InvalidInputError({ what: 'told', so: 'told' }, []), 422, ['OFFSTAGE_INVALID_INPUT', null]],
     [new OffstageError('OFFSTAGE_STORE_CORRUPT', 'secret'), 500, [undefined, null]],
     [new OffstageError('OFFSTAGE_STORE_VERSION', 'secret'), 500, [undefined, null]],
     [new OffstageError('OFFSTAGE_STORE_UNSAFE', 'secret'), 500, [undefined, null]],
@@ -393,7 +395,7 @@ describe('what start throws', () => {
     const { http, failing } = stage()
     const paths = [[], ['a/b', 'c~d', 0], ['ü %"<'], ['\ud800'], [''], ...Array<string[]>(200).fill(['x'])]
     failing.error = new InvalidInputError(
-      'report',
+      refusal,
       paths.map((path) => ({ message: 'no', path })),
     )
     const { errors, detail } = (await bodyOf(await http.accept(posting(1), report))) as {

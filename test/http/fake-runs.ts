@@ -1,6 +1,6 @@
 import type { Json } from '../../src/core/json.ts'
 import type { RunEvent } from '../../src/core/run-events.ts'
-import type { Run, RunSnapshot } from '../../src/core/run.ts'
+import type { Run, RunDetails, RunSnapshot } from '../../src/core/run.ts'
 import type { RunEnd, Runs } from '../../src/core/runs.ts'
 import type { Cancellation } from '../../src/core/start.ts'
 
@@ -86,7 +86,25 @@ export class FakeRuns implements Runs {
   readonly reasons: (string | undefined)[] = []
 
   ended(): Promise<RunEnd | undefined> {
-    throw new Error('HTTP has no use for it.')
+    return unused()
+  }
+  details(): Promise<RunDetails | undefined> {
+    return unused()
+  }
+  list(): Promise<readonly Run[]> {
+    return unused()
+  }
+  tally(): Promise<never> {
+    return unused()
+  }
+  rerun(): Promise<Run | undefined> {
+    return unused()
+  }
+  remove(): Promise<boolean | undefined> {
+    return unused()
+  }
+  signal(): Promise<true | undefined> {
+    return unused()
   }
 
   async *watch(
@@ -131,6 +149,10 @@ export class FakeRuns implements Runs {
     if (kept === undefined) throw new Error(`The test has no run ${id}.`)
     return kept
   }
+}
+
+function unused(): never {
+  throw new Error('HTTP has no use for it.')
 }
 
 const CREATED = Date.UTC(2026, 10, 22, 23, 22, 20, 686)

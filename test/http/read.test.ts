@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Run } from '../../src/core/run.ts'
+import { FOREVER } from '../../src/core/waiting.ts'
 import { aRun, running, succeeded } from './fake-runs.ts'
 import { ABSENT, bodyOf, getting, ID, NOW, stage, type Stage } from './stage.ts'
 
@@ -27,6 +28,11 @@ describe('a run', () => {
       vary: 'Accept, Authorization, Cookie',
       'x-content-type-options': 'nosniff',
     })
+  })
+
+  test('that waits for a signal says for which; without a bound it is due in the last year that four digits can say', async () => {
+    const body = await readOf({ ...running, state: 'waiting', waitingFor: 'paid', dueAt: new Date(FOREVER) })
+    expect([body['waitingFor'], body['dueAt']]).toEqual(['paid', '9999-12-31T23:59:59.999Z'])
   })
 
   test('carries no field that the contract does not name', async () => {

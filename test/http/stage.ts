@@ -53,10 +53,14 @@ export function stage(
   const http = createHttp({
     settings: parseHttp(options, 'http'),
     limits: { input: 262_144, depth: 64 },
+    kept: 86_400_000,
     runs,
     submit: async (task: AnyTask, input: unknown, startOptions: StartOptions) => {
       const schema = policyOf(task)?.input
-      const value = schema === undefined ? input : await validated(schema, input, task.name)
+      const value =
+        schema === undefined
+          ? input
+          : await validated(schema, input, { what: `The input of the task "${task.name}"`, so: 'Nothing was started.' })
       if (failing.error !== undefined) throw failing.error
       starts.push({ task: task.name, input: value, options: startOptions })
       runs.put({ ...next.run, owner: startOptions.owner ?? null }, 1)

@@ -38,3 +38,13 @@ test('a listener of the signal is called in the context of the code that looked 
   context.run('of the canceler', () => ending.abort(new Error('enough')))
   expect(seen).toEqual(['of the code'])
 })
+
+test('whoever performs the attempt is told that its code waits; where nobody does, nothing happens', () => {
+  const parking = { kind: 'parked', name: 'offstage:sleep:a', after: 1, at: null, signal: null } as const
+  const told: unknown[] = []
+  const ending = new Ending()
+  ending.park(parking)
+  ending.onPark((given) => told.push(given))
+  ending.park(parking)
+  expect([told, ending.reason]).toEqual([[parking], undefined])
+})

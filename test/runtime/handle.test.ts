@@ -10,7 +10,14 @@ const ID = '01a20591-568e-7910-9286-c16a66a51fae'
 function held(runs: Partial<Runs> = {}, lend = <T>(wait: () => Promise<T>): Promise<T> => wait()) {
   const clock = new FakeClock()
   const cancels: unknown[] = []
+  const unused = async (): Promise<never> => expect.unreachable()
   const all: Runs = {
+    details: unused,
+    list: unused,
+    tally: unused,
+    rerun: unused,
+    remove: unused,
+    signal: unused,
     get: async () => undefined,
     cancel: async (id, reason) => (cancels.push([id, reason]), undefined),
     ended: async () => undefined,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { task } from 'offstage'
-import { CanceledError, TimeoutError } from '../../src/core/errors.ts'
+import { CanceledError, FencedError, ShutdownError, TimeoutError } from '../../src/core/errors.ts'
 import { policyOf, type AnyTask } from '../../src/core/task.ts'
 import { Ending } from '../../src/runtime/ending.ts'
 import type { Call, Executor } from '../../src/runtime/executor.ts'
@@ -65,10 +65,28 @@ describe('the time of an attempt', () => {
     )
     let isOver = false
     void verdict.then(() => (isOver = true))
-    await clock.advance(2_499)
+    await clock.advance(1_849)
     expect(isOver).toBe(false)
     await clock.advance(1)
     expect((await verdict).outcome).toMatchObject({ kind: 'failed', reason: 'timeout' })
+  })
+
+  test.each([
+    ['a cancel', new CanceledError(), { loop: 10_000, thread: 10_000 }],
+    ['a shutdown', new ShutdownError(), { loop: 500, thread: 1_500 }],
+    ['the loss of its run', new FencedError('r#1'), { loop: 1, thread: 1_500 }],
+    ['a timeout', new TimeoutError('late'), { loop: 500, thread: 850 }],
+  ] as const)('is over at some time after %s, whatever the code does', async (_, reason, patience) => {
+    for (const where of ['loop', 'thread'] as const) {
+      const { clock, ending, verdict } = stage(task({ name: 't', thread: where === 'thread', run: () => 1 }))
+      let isOver = false
+      void verdict.then(() => (isOver = true))
+      ending.abort(reason)
+      await clock.advance(patience[where] - 1)
+      expect(isOver).toBe(false)
+      await clock.advance(1)
+      expect(isOver).toBe(true)
+    }
   })
 
   test('leaves no timer behind', async () => {
@@ -78,5 +96,34 @@ describe('the time of an attempt', () => {
     returns(1)
     await verdict
     expect(clock.armed).toBe(0)
+  })
+})
+
+describe('code that waits', () => {
+  const parking = { kind: 'parked', name: 'offstage:sleep:a', after: 1, at: null, signal: null } as const
+  const sleeper = task({ name: 'd', durable: true, timeout: '1h', retry: 1, run: () => 1 })
+
+  test('ends its attempt there, and leaves no timer behind', async () => {
+    const { clock, ending, called, verdict } = stage(sleeper)
+    await called
+    ending.park(parking)
+    expect(await verdict).toEqual({ outcome: parking, thrown: undefined })
+    expect(clock.armed).toBe(0)
+  })
+
+  test('and returns meanwhile has returned; what it says afterwards is nothing', async () => {
+    const { ending, returns, verdict } = stage(sleeper)
+    returns('done')
+    const { outcome } = await verdict
+    ending.park(parking)
+    expect(outcome).toEqual({ kind: 'succeeded', result: 'done' })
+  })
+
+  test('is not told to stop by what comes too late: it has given its run back', async () => {
+    const { ending, called, verdict } = stage(sleeper)
+    await called
+    ending.park(parking)
+    ending.abort(new TimeoutError('late'))
+    expect((await verdict).outcome).toBe(parking)
   })
 })

@@ -106,10 +106,13 @@ describe('rounds', () => {
         await new Promise((resolve) => clock.timer(30, () => resolve(undefined)))
       },
     }
-    const rounds = new Rounds(role, { clock, every: 100, failed: (error) => failures.push(error) })
+    let answered = 0
+    const health = { failed: (_: object, error: unknown) => failures.push(error), answered: () => answered++ }
+    const rounds = new Rounds(role, { clock, every: 100, health })
     await clock.advance(300)
     expect(ticks).toEqual([0, 130, 230])
     expect(failures).toMatchObject([{ message: 'second' }])
+    expect(answered).toBe(2)
     await rounds[Symbol.asyncDispose]()
     await clock.advance(1_000)
     expect(ticks).toHaveLength(3)
@@ -120,7 +123,7 @@ describe('rounds', () => {
     const clock = new FakeClock()
     const rounds = new Rounds(
       { tick: () => new Promise((resolve) => clock.timer(500, () => resolve(undefined))) },
-      { clock, every: 100, failed: () => {} },
+      { clock, every: 100, health: { failed() {}, answered() {} } },
     )
     await turns()
     let ended = false

@@ -10,7 +10,7 @@ export class FakeClock implements Clock {
   #passed = 0
   readonly #timers = new Set<Timer>()
   /** What `now` begins with. */
-  readonly #begin: number
+  #begin: number
 
   constructor(begin = Date.UTC(2026, 0, 1)) {
     this.#begin = begin
@@ -33,6 +33,11 @@ export class FakeClock implements Clock {
 
   nextTurn(call: () => void): void {
     setImmediate(call)
+  }
+
+  /** Somebody sets the wall clock: no time passes. */
+  jump(ms: number): void {
+    this.#begin += ms
   }
 
   /** Timers that were neither fired nor disposed. */

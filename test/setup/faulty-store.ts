@@ -101,6 +101,18 @@ export class FaultyStore implements Store {
     return this.#inner.read(question)
   }
 
+  wakes(changed: () => void): Disposable {
+    return this.#inner.wakes(changed)
+  }
+
+  within(tx: unknown): ReturnType<Store['within']> {
+    return this.#inner.within(tx)
+  }
+
+  begin(claim: Parameters<Store['begin']>[0]): ReturnType<Store['begin']> {
+    return this.#inner.begin(claim)
+  }
+
   async close(): Promise<void> {
     this.closed++
     await this.#hung

@@ -29,9 +29,12 @@ const NAMES: readonly EventName[] = [
   'run:rescued',
   'run:fenced',
   'task:stray',
+  'task:blocking',
   'instance:dead',
   'store:unavailable',
   'store:recovered',
+  'task:unknown',
+  'audit',
 ]
 
 /** An Offstage of one test, on a store in memory, closed after it; and what it logged and told. `until` waits where time is the test's. */

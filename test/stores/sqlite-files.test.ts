@@ -4,6 +4,7 @@ import { sqliteStore } from 'offstage/sqlite'
 import { describe, expect, test } from 'vitest'
 import { STATES } from '../../src/core/run-state.ts'
 import { Connection } from '../../src/stores/sqlite/connection.ts'
+import { layOut } from '../../src/stores/sqlite/files.ts'
 import { MIGRATIONS } from '../../src/stores/sqlite/sql/schema.ts'
 import { fixture, fixtureFile, openedIn, tempFolder } from './sqlite-world.ts'
 
@@ -28,19 +29,35 @@ async function made(name: string): Promise<string> {
 }
 
 describe('a SQLite store is laid out for durability', () => {
-  test('its database is in WAL, with our id and our version', async () => {
-    const path = await made('settings')
+  test('its database is in WAL, with its version and an id of its own', async () => {
+    const [path, other] = [await made('settings'), await made('settings-other')]
     expect(asked(path, 'pragma journal_mode')).toBe('wal')
-    expect(asked(path, 'pragma application_id')).toBe(Buffer.from('OfSt').readUInt32BE())
-    expect(asked(path, 'pragma user_version')).toBe(MIGRATIONS.length)
+    expect(asked(path, 'select version from offstage_meta')).toBe(MIGRATIONS.length)
+    expect(asked(path, 'select store from offstage_meta')).toMatch(/^[0-9a-f]{32}$/)
+    expect(asked(path, 'select store from offstage_meta')).not.toBe(asked(other, 'select store from offstage_meta'))
     expect(asked(path, 'pragma integrity_check')).toBe('ok')
+  })
+
+  test('a database of somebody else gets our tables beside his, and nothing else of it is altered', async () => {
+    const path = `${folder}/shared.db`
+    asked(path, 'create table runs (id integer primary key, name text)')
+    asked(path, `insert into runs values (1, 'his')`)
+    for (const pragma of ['application_id', 'user_version']) asked(path, `pragma ${pragma} = 7`)
+    const { store } = await openedIn(path)
+    await store.close()
+    expect(asked(path, 'select name from runs')).toBe('his')
+    for (const pragma of ['application_id', 'user_version']) expect(asked(path, `pragma ${pragma}`)).toBe(7)
+    const names = `select group_concat(name) from sqlite_schema where name not like 'offstage%' and name not like 'sqlite%'`
+    expect(asked(path, names)).toBe('runs')
+    const opened = await openedIn(path)
+    await opened.store.close()
   })
 
   test.each([false, true])('each connection waits for its fsync (read only: %s)', async (readOnly) => {
     const connection = new Connection({ path: await made(`connection-${readOnly}`), readOnly })
-    const asks = { synchronous: 'pragma synchronous', busy: 'pragma busy_timeout', mmap: 'pragma mmap_size' }
-    const { synchronous, busy, mmap } = connection.prepare(asks)
-    expect([synchronous, busy, mmap].map((statement) => statement.row()?.[0])).toEqual([2, 5_000, 0])
+    const asks = ['synchronous', 'busy_timeout', 'mmap_size', 'foreign_keys'].map((name) => [name, `pragma ${name}`])
+    const answers = Object.values(connection.prepare(Object.fromEntries(asks))).map((statement) => statement.row()?.[0])
+    expect(answers).toEqual([2, 5_000, 0, 1])
     connection.close()
   })
 
@@ -48,7 +65,7 @@ describe('a SQLite store is laid out for durability', () => {
     const before = process.umask(0)
     try {
       const path = `${folder}/deep/er/private.db`
-      const { store } = await openedIn(path)
+      const store = sqliteStore({ path })
       const presence = await store.open()
       presence.begin('a'.repeat(32))
       await store.write([{ kind: 'rescue', dead: [], limit: 1 }])
@@ -83,8 +100,57 @@ describe('a SQLite store is laid out for durability', () => {
     for (const starter of starters) expect(await starter.said).toBe('ready')
     for (const starter of starters) starter.child.stdin?.write('go\n')
     for (const starter of starters) expect(await starter.ended).toBe(0)
-    expect(asked(path, 'select count(*) from runs')).toBe(4)
+    expect(asked(path, 'select count(*) from offstage_runs')).toBe(4)
     expect(asked(path, 'pragma integrity_check')).toBe('ok')
+  })
+})
+
+describe('a store is brought to the version of who opens it', () => {
+  const names = ['create table offstage_more (a text) strict', 'alter table offstage_more add column b text']
+  const three = [...MIGRATIONS, ...names]
+  const open = (path: string, migrations: readonly string[]) => {
+    layOut(path)
+    return new Connection({ path, readOnly: false, migrations })
+  }
+
+  test('from any version, each migration once and in order', () => {
+    for (const from of [0, 1, 2, 3]) {
+      const path = `${folder}/from-${from}.db`
+      if (from > 0) open(path, three.slice(0, from)).close()
+      for (const time of [1, 2]) {
+        const connection = open(path, three)
+        const { version } = connection.prepare({ version: 'select version from offstage_meta' })
+        expect([from, time, version.row()?.[0]]).toEqual([from, time, 3])
+        connection.close()
+      }
+      expect(asked(path, `select group_concat(name) from pragma_table_info('offstage_more')`)).toBe('a,b')
+    }
+  })
+
+  test('or not at all, where one of them fails', () => {
+    const path = `${folder}/broken.db`
+    open(path, MIGRATIONS).close()
+    expect(() => open(path, [...three, 'create tabel mistake'])).toThrow(/syntax/)
+    expect(asked(path, 'select version from offstage_meta')).toBe(1)
+    expect(asked(path, `select count(*) from sqlite_schema where name = 'offstage_more'`)).toBe(0)
+  })
+
+  test('one that was brought to a later version is refused, and not touched', () => {
+    const path = `${folder}/later.db`
+    open(path, three).close()
+    const before = readFileSync(path)
+    expect(() => open(path, MIGRATIONS)).toThrow(expect.objectContaining({ code: 'OFFSTAGE_STORE_VERSION' }))
+    expect(readFileSync(path)).toEqual(before)
+  })
+
+  test('processes that do so at once do it once', async () => {
+    const path = `${folder}/migrated-at-once.db`
+    open(path, MIGRATIONS).close()
+    const migrators = Array.from({ length: 4 }, () => fixture('migrator', [path, ...names]))
+    for (const migrator of migrators) expect(await migrator.said).toBe('ready')
+    for (const migrator of migrators) migrator.child.stdin?.write('go\n')
+    for (const migrator of migrators) expect(await migrator.ended).toBe(0)
+    expect(asked(path, 'select version from offstage_meta')).toBe(3)
   })
 })
 
@@ -97,9 +163,10 @@ describe('the schema restates the state machine', () => {
   test.each([
     `state = 'resting'`,
     `state = 'succeeded'`,
-    `state = 'running', stage = 5`,
+    `state = 'running', stage = 3`,
     `finished_at = 1`,
     `stage = null`,
+    `stage = 3`,
     `stage = 5`,
     `instance = 'somebody'`,
     `deadline = 1`,
@@ -109,16 +176,17 @@ describe('the schema restates the state machine', () => {
     `tries = -1`,
     `crashes = 1`,
     `cancel_at = 1, cancel_error = '{}'`,
+    `idempotency_key = 'k'`,
     `trimmed = 2`,
     `version = 'one'`,
   ])('a waiting run cannot have %s', async (change) => {
     const path = await made(`check-${Buffer.from(change).toString('hex')}`)
     const database = new DatabaseSync(path)
-    const columns = `id, task, version, thread, queue, priority, max_attempts, on_crash, tags, created_at, due_at, state, stage, rank, attempt, tries, number`
+    const columns = `id, task, version, kind, thread, queue, priority, max_attempts, on_crash, tags, created_at, due_at, state, stage, attempt, tries, number`
     database.exec(
-      `insert into runs (${columns}) values ('a', 't', 1, 0, 'q', 0, 1, 'retry', '[]', 1, 1, 'waiting', 0, 0, 0, 0, 1)`,
+      `insert into offstage_runs (${columns}) values ('a', 't', 1, 1, 0, 'q', 0, 1, 'retry', '[]', 1, 1, 'waiting', 0, 0, 0, 1)`,
     )
-    expect(() => database.exec(`update runs set ${change}`)).toThrow(/constraint|cannot store/)
+    expect(() => database.exec(`update offstage_runs set ${change}`)).toThrow(/constraint|cannot store/)
     database.close()
   })
 })
@@ -136,10 +204,10 @@ describe('a file that is not ours to write is refused, and left as it is', () =>
 
   test('a store of a newer version', async () => {
     const path = await made('newer')
-    asked(path, `pragma user_version = ${MIGRATIONS.length + 1}`)
+    asked(path, `update offstage_meta set version = ${MIGRATIONS.length + 1}`)
     const error = await refused(path, 'OFFSTAGE_STORE_VERSION')
     expect(error.message).toContain(path)
-    expect(asked(path, 'pragma user_version')).toBe(MIGRATIONS.length + 1)
+    expect(asked(path, 'select version from offstage_meta')).toBe(MIGRATIONS.length + 1)
   })
 
   test('what is no database', async () => {
@@ -158,12 +226,11 @@ describe('a file that is not ours to write is refused, and left as it is', () =>
     await refused(path, 'OFFSTAGE_STORE_CORRUPT')
   })
 
-  test('a database of somebody else', async () => {
-    const path = `${folder}/foreign.db`
-    const database = new DatabaseSync(path)
-    database.exec('create table customers (id integer primary key)')
-    database.close()
-    expect((await refused(path, 'OFFSTAGE_STORE_UNAVAILABLE')).message).toContain('something else')
+  test('a store that was made before there was a release', async () => {
+    const path = `${folder}/unreleased.db`
+    asked(path, 'create table runs (id text)')
+    asked(path, `pragma application_id = ${Buffer.from('OfSt').readUInt32BE()}`)
+    expect((await refused(path, 'OFFSTAGE_STORE_VERSION')).message).toContain('before the first release')
   })
 
   test('a -wal whose database is gone', async () => {

@@ -1,23 +1,36 @@
 import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from 'vitest'
+import * as claims from '../../src/stores/sqlite/sql/claims.ts'
+import * as ends from '../../src/stores/sqlite/sql/ends.ts'
+import * as inserts from '../../src/stores/sqlite/sql/inserts.ts'
 import * as questions from '../../src/stores/sqlite/sql/questions.ts'
+import * as rescues from '../../src/stores/sqlite/sql/rescues.ts'
 import { MIGRATIONS } from '../../src/stores/sqlite/sql/schema.ts'
 import * as writes from '../../src/stores/sqlite/sql/writes.ts'
-import type { Write } from '../../src/stores/store.ts'
-import { openedIn, tempFolder } from './sqlite-world.ts'
+import type { DetailsRecord, Write } from '../../src/stores/store.ts'
+import { openedIn, tempFolder, withoutThreads } from './sqlite-world.ts'
 
 const folder = tempFolder()
 const me = { id: 'me', pid: 1, boot: 'b', began: '1', pidNamespace: 'n' }
 const claim: Write = {
   kind: 'claim',
   instance: 'me',
-  can: [{ task: 't', version: 1, thread: false }],
-  places: { all: 9, threads: 9 },
+  can: [{ task: 't', version: 1, thread: false, upcasts: false }],
+  places: { all: 9, threads: 9, suspects: 1 },
 }
 const insert = (id: string, timeout: number | null, delay = 0): Write => {
   const policy = { task: 't', version: 1, thread: false, queue: 'q', priority: 0, maxAttempts: 1, timeout } as const
-  const rest = { input: null, delay, at: null, onCrash: 'retry', owner: null, tags: [], parent: null } as const
+  const rest = {
+    input: null,
+    delay,
+    at: null,
+    onCrash: 'retry',
+    owner: null,
+    tags: [],
+    parent: null,
+    idempotency: null,
+  } as const
   return { kind: 'insert', run: { id, ...policy, ...rest } }
 }
 
@@ -25,22 +38,49 @@ describe('no statement reads more runs than it is about', () => {
   const database = new DatabaseSync(':memory:')
   for (const migration of MIGRATIONS) database.exec(migration)
 
-  test.each(Object.entries({ ...writes, ...questions }))('%s', (_, text) => {
-    const plan = database.prepare(`explain query plan ${text}`).all()
-    const steps = plan.map((step) => String(step['detail']))
-    expect(steps.filter((step) => /^SCAN (?:runs|events|steps)/.test(step))).toEqual([])
+  const planOf = (text: string) =>
+    database
+      .prepare(`explain query plan ${text}`)
+      .all()
+      .map((step) => String(step['detail']))
+
+  // A tally counts all there are.
+  const { tally: _, ...others } = questions
+  const texts = [claims, ends, inserts, rescues, writes, others].flatMap((module) => Object.entries<string>(module))
+  test.each(texts)('%s', (_name, text) => {
+    const scans = planOf(text).filter((step) => /^SCAN offstage_(?!instances|kinds)/.test(step))
+    expect(scans).toEqual([])
   })
 
-  test('those that are claimed are read in their order', () => {
-    const plan = database.prepare(`explain query plan ${writes.candidates}`).all()
-    expect(plan.map((step) => String(step['detail'])).join()).not.toContain('ORDER BY')
+  test('what may be claimed is read from the index alone, of one kind, in its order', () => {
+    expect(planOf(claims.candidates)).toEqual([
+      'SEARCH offstage_runs USING COVERING INDEX offstage_runs_alive (stage=? AND <expr>=?)',
+    ])
+    expect(planOf(claims.claimed).join()).not.toContain('ORDER BY')
+  })
+
+  test('what is due next is the first of the index, and what has become due the first few', () => {
+    expect(planOf(claims.nextDue)).toEqual(['SEARCH offstage_runs USING COVERING INDEX offstage_runs_alive (stage=?)'])
+    expect(planOf(claims.due).join()).toContain('<expr>=? AND <expr>=? AND due_at<?')
+  })
+
+  test('a page of a list is read from its place, in order', () => {
+    const plan = planOf(questions.list).join()
+    expect(plan).toContain('(id<?)')
+    expect(plan).not.toContain('ORDER BY')
+  })
+
+  test('the oldest that ended are read from the index alone', () => {
+    expect(planOf(rescues.ended)).toEqual([
+      'SEARCH offstage_runs USING COVERING INDEX offstage_runs_ended (state=? AND finished_at<?)',
+    ])
   })
 })
 
 test('a store that has nothing to do writes nothing', async () => {
   const path = `${folder}/idle.db`
   const { store } = await openedIn(path)
-  await store.write([{ kind: 'presence', instance: me, change: 'joins' }, insert('later', null, 1_000)])
+  await store.write([{ kind: 'presence', instance: me, change: 'joins', can: [] }, insert('later', null, 1_000)])
   const before = statSync(`${path}-wal`)
   await store.write([
     claim,
@@ -57,7 +97,7 @@ test('an attempt’s deadline is its timeout and a second more, and goes with it
   const { store, clock } = await openedIn(path)
   const born: Write = { ...(insert('born', 500) as Extract<Write, { kind: 'insert' }>), claimFor: 'me' } // it is an insert
   await store.write([
-    { kind: 'presence', instance: me, change: 'joins' },
+    { kind: 'presence', instance: me, change: 'joins', can: [] },
     born,
     insert('claimed', 700),
     insert('endless', null),
@@ -65,7 +105,7 @@ test('an attempt’s deadline is its timeout and a second more, and goes with it
   await clock.pass(50)
   await store.write([claim])
   const database = new DatabaseSync(path, { readOnly: true })
-  const deadlines = () => database.prepare('select id, deadline from runs order by id').all()
+  const deadlines = () => database.prepare('select id, deadline from offstage_runs order by id').all()
   const now = clock.now()
   expect(deadlines()).toEqual([
     { id: 'born', deadline: now + 1_450 },
@@ -76,4 +116,18 @@ test('an attempt’s deadline is its timeout and a second more, and goes with it
   expect(deadlines()[1]).toEqual({ id: 'claimed', deadline: null })
   database.close()
   await store.close()
+})
+
+test('of a run whose attempts pass their deadline again and again the latest 100 are kept', () => {
+  using store = withoutThreads(`${folder}/again.db`)
+  const endless = insert('endless', 10) as Extract<Write, { kind: 'insert' }> // it is an insert
+  store.write({ kind: 'presence', instance: me, change: 'joins', can: [] })
+  store.write({ ...endless, run: { ...endless.run, maxAttempts: 1_000 } })
+  for (let attempt = 1; attempt <= 102; attempt++) {
+    store.write(claim)
+    store.pass(1_011)
+    expect(store.write({ kind: 'rescue', dead: [], limit: 9 })).toEqual([{ waiting: ['endless'], ended: [] }])
+  }
+  const { attempts } = store.read({ kind: 'details', run: 'endless' }) as DetailsRecord // the run is there
+  expect(attempts.map(({ attempt }) => attempt)).toEqual(Array.from({ length: 100 }, (_, index) => index + 3))
 })

@@ -26,7 +26,16 @@ const inserts = (from: number, count: number, input: string | null = null) =>
       maxAttempts: 1,
       timeout: null,
     } as const
-    const rest = { input, delay: 0, at: null, onCrash: 'retry', owner: null, tags: [], parent: null } as const
+    const rest = {
+      input,
+      delay: 0,
+      at: null,
+      onCrash: 'retry',
+      owner: null,
+      tags: [],
+      parent: null,
+      idempotency: null,
+    } as const
     return { kind: 'insert', run: { id: `run-${from + index}`, ...policy, ...rest } }
   })
 
@@ -73,7 +82,7 @@ test('a full disk fails the whole batch, keeps what was committed, and is got ov
   const path = `${folder}/full.db`
   layOut(path)
   const connection = new Connection({ path, readOnly: false })
-  const writer = new Writer(connection, () => 1)
+  const writer = new Writer(connection, () => ({ now: 1, steady: 1 }))
   const size = (pages: number) => connection.prepare({ size: `pragma max_page_count = ${pages}` }).size.row()
   writer.write(inserts(0, 1).map(sent))
   size(30)
@@ -86,7 +95,7 @@ test('a full disk fails the whole batch, keeps what was committed, and is got ov
     }
   })()
   expect(full).toMatchObject({ code: 'OFFSTAGE_STORE_FULL' })
-  const { count } = connection.prepare({ count: 'select count(*) from runs' })
+  const { count } = connection.prepare({ count: 'select count(*) from offstage_runs' })
   expect(count.row()).toEqual([1])
   size(100_000)
   expect(writer.write(batch)).toHaveLength(3)

@@ -1,3 +1,4 @@
+import type { Moment } from '../../src/core/clock.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,7 +8,13 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Opened } from 'offstage/testing/store-contract'
 import { afterAll, onTestFinished } from 'vitest'
+import { Connection } from '../../src/stores/sqlite/connection.ts'
+import { layOut } from '../../src/stores/sqlite/files.ts'
+import { Reader } from '../../src/stores/sqlite/read.ts'
 import { SqliteStore } from '../../src/stores/sqlite/store.ts'
+import { receivedAnswers, receivedBatch, sentAnswers, sentBatch } from '../../src/stores/sqlite/wire.ts'
+import { Writer } from '../../src/stores/sqlite/write.ts'
+import type { Answer, Question, Write } from '../../src/stores/store.ts'
 
 // A storage thread loads its sources anew: kept compiled, that takes 40 ms instead of 140.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'offstage-compiled')
@@ -25,7 +32,34 @@ export async function openedIn(path: string): Promise<Opened> {
   time[0] = 1_795_000_000_000
   const store = new SqliteStore({ path, time })
   await store.open()
-  return { store, clock: { now: () => time[0]!, pass: (ms) => void (time[0]! += ms) } } // the clock answers nothing
+  const another = async (): Promise<SqliteStore> => {
+    const other = new SqliteStore({ path, time })
+    onTestFinished(() => other.close())
+    await other.open()
+    return other
+  }
+  return { store, another, clock: { now: () => time[0]!, pass: (ms) => void (time[0]! += ms) } } // the clock answers nothing
+}
+
+export interface WithoutThreads extends Disposable {
+  write(...batch: readonly Write[]): readonly Answer[]
+  read(question: Question): unknown
+  pass(ms: number): void
+}
+
+/** The store's statements at that path, on this thread. */
+export function withoutThreads(path: string): WithoutThreads {
+  layOut(path)
+  let now = 1_795_000_000_000
+  const connection = new Connection({ path, readOnly: false })
+  const time = (): Moment => ({ now, steady: now })
+  const [writer, reader] = [new Writer(connection, time), new Reader(connection, time)]
+  return {
+    write: (...batch) => receivedAnswers(sentAnswers(writer.write(receivedBatch(sentBatch(batch))))),
+    read: (question) => reader.answer(question),
+    pass: (ms) => void (now += ms), // the clock answers nothing
+    [Symbol.dispose]: () => connection.close(),
+  }
 }
 
 export const fixtureFile = (name: string): string => fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url))

@@ -29,9 +29,15 @@ test.each([
   expect(clock.armed).toBe(0)
 })
 
-test.each(['spins', 'ignores', 'blocks'])(
-  'a run that %s and does not heed its signal is ended with its thread 1 s later, and only that run',
-  async (name) => {
+test.each([
+  { name: 'spins', patience: 1_000, reason: new CanceledError() },
+  { name: 'ignores', patience: 1_000, reason: new ShutdownError() },
+  { name: 'blocks', patience: 1_000, reason: new FencedError('run-1#7') },
+  // Others take the run 1 s after its timeout: before that the thread has to be gone, and the end recorded.
+  { name: 'spins', patience: 600, reason: new TimeoutError('it took too long') },
+])(
+  'a run that $name and does not heed its $reason.name is ended with its thread $patience ms later, and only that run',
+  async ({ name, patience, reason }) => {
     const clock = new FakeClock()
     const { run, executor } = await stage({ size: 2, clock })
     const { hear, begun: heard } = begun()
@@ -40,10 +46,9 @@ test.each(['spins', 'ignores', 'blocks'])(
     await heard
     const thread = await run('onWhich')
     const neighbour = run('waits', { input: 200 })
-    const reason = new CanceledError()
     const canceled = expect(end).rejects.toBe(reason)
     ending.abort(reason)
-    await clock.advance(999)
+    await clock.advance(patience - 1)
     expect(clock.armed).toBe(1)
     await clock.advance(1)
     await canceled

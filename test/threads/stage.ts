@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import type { Claim } from '../../src/core/claim.ts'
 import type { Clock } from '../../src/core/clock.ts'
-import type { TaskContext } from '../../src/core/task.ts'
+import type { OwnTransaction, TaskContext } from '../../src/core/task.ts'
 import type { Call, Journal } from '../../src/runtime/executor.ts'
 import { importTasks, type Registry } from '../../src/runtime/registry.ts'
 import { realClock } from '../../src/runtime/world.ts'
@@ -16,6 +16,7 @@ export interface Asked {
   readonly signal?: AbortSignal
   readonly journal?: Journal
   readonly start?: TaskContext['start']
+  readonly tx?: OwnTransaction
   readonly hear?: (said: Said) => void
 }
 
@@ -40,7 +41,7 @@ export async function stage(
 }
 
 function callOf(tasks: Registry, name: string, asked: Asked & { readonly run: string }): Call {
-  const { input, signal = new AbortController().signal, journal, start = noStart, hear = () => {} } = asked
+  const { input, signal = new AbortController().signal, journal, tx, start = noStart, hear = () => {} } = asked
   const log = (level: string) => (fields: object, message?: string) => hear(['log', { level, message, ...fields }])
   return {
     claim: { run: asked.run, attempt: 7 },
@@ -55,6 +56,7 @@ function callOf(tasks: Registry, name: string, asked: Asked & { readonly run: st
       progress: (progress) => hear(['progress', progress]),
       emit: (data) => hear(['output', data]),
       start,
+      ...(tx === undefined ? {} : { tx }),
     },
   }
 }

@@ -1,68 +1,45 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { OffstageError } from '../../core/errors.ts'
-import type { Row } from './rows.ts'
-import { APPLICATION_ID, MIGRATIONS } from './sql/schema.ts'
+import { MIGRATIONS } from './sql/schema.ts'
 import * as sql from './sql/settings.ts'
+import { prepared, Statement, type Prepared } from './statement.ts'
 
 /** Older ones may corrupt a file that two connections write (https://sqlite.org/wal.html#walresetbug). */
 const LIBRARY = [3, 51, 3]
 
-/** A prepared statement, kept for as long as its connection: rows are arrays, values go in by position. */
-export class Statement {
-  readonly #statement: StatementSync
-
-  constructor(statement: StatementSync) {
-    statement.setReturnArrays(true)
-    this.#statement = statement
-  }
-
-  /** How many rows it changed. */
-  run(...values: readonly SQLInputValue[]): number {
-    return Number(this.#statement.run(...values).changes)
-  }
-
-  row(...values: readonly SQLInputValue[]): Row | undefined {
-    return this.#statement.get(...values) as unknown as Row | undefined // an array: see above
-  }
-
-  rows(...values: readonly SQLInputValue[]): readonly Row[] {
-    return this.#statement.all(...values) as unknown as readonly Row[] // arrays: see above
-  }
-}
-
-/** Statements under the names of their texts. */
-export type Prepared<Texts> = { readonly [Name in keyof Texts]: Statement }
-
 export interface Opening {
   readonly path: string
   readonly readOnly: boolean
+  /** Those of this version, where no others are named. */
+  readonly migrations?: readonly string[]
 }
 
 /** The database, open in the settings that durability needs and at this version's schema; or an error, and nothing was changed. */
 export class Connection {
-  readonly #database: DatabaseSync
+  readonly database: DatabaseSync
+  readonly #migrations: readonly string[]
 
-  constructor({ path, readOnly }: Opening) {
-    this.#database = new DatabaseSync(path, { readOnly, timeout: 5_000 })
+  constructor({ path, readOnly, migrations = MIGRATIONS }: Opening) {
+    this.#migrations = migrations
+    this.database = new DatabaseSync(path, { readOnly, timeout: 5_000 })
     try {
       this.#checkLibrary()
       // One snapshot: another process may migrate between two questions.
-      this.snapshot(() => this.#checkOwner(path))
+      this.snapshot(() => this.#version(path))
       const settings = readOnly ? sql.SETTINGS : [sql.JOURNAL, ...sql.SETTINGS]
       for (const { set, read, value } of settings) {
-        this.#database.exec(set)
+        this.database.exec(set)
         if (this.#value(read) !== value) throw unsafe(`${read} answers ${this.#value(read)} where ${value} was set`)
       }
       if (!readOnly) this.#migrate(path)
     } catch (error) {
-      this.#database.close()
+      this.database.close()
       throw error
     }
   }
 
   prepare<Texts extends object>(texts: Texts): Prepared<Texts> {
-    const prepared = Object.entries(texts).map(([name, text]) => [name, new Statement(this.#database.prepare(text))])
-    return Object.fromEntries(prepared) as Prepared<Texts> // fromEntries forgets the names
+    return prepared(this.database, texts)
   }
 
   /** All of it or nothing; once it has answered, it is on disk. */
@@ -76,24 +53,24 @@ export class Connection {
   }
 
   close(): void {
-    this.#database.close()
+    this.database.close()
   }
 
   #within<T>(begin: string, work: () => T): T {
-    this.#database.exec(begin)
+    this.database.exec(begin)
     try {
       const answer = work()
-      this.#database.exec(sql.COMMIT)
+      this.database.exec(sql.COMMIT)
       return answer
     } catch (error) {
       // SQLite may have rolled it back already, as it does on a full disk.
-      if (this.#database.isTransaction) this.#database.exec(sql.ROLLBACK)
+      if (this.database.isTransaction) this.database.exec(sql.ROLLBACK)
       throw error
     }
   }
 
   #value(text: string, ...values: readonly SQLInputValue[]): string | number | null | undefined {
-    return new Statement(this.#database.prepare(text)).row(...values)?.[0]
+    return new Statement(this.database.prepare(text)).row(...values)?.[0]
   }
 
   #checkLibrary(): void {
@@ -104,32 +81,31 @@ export class Connection {
     if (this.#value(sql.ECHO, 'a\0b') !== 'a\0b') throw unsafe('its node:sqlite cuts a text at a NUL')
   }
 
-  /** Answers the schema's version: 0 for an empty file. */
-  #checkOwner(path: string): number {
+  /** The schema's; 0 where there is none of ours. What else the file holds is its owner's. */
+  #version(path: string): number {
+    const known = this.#migrations.length
+    if (this.#value(sql.HAS_META) === 0) {
+      if (this.#value(sql.APPLICATION) !== sql.UNRELEASED) return 0
+      throw wrongVersion(path, 'was made before the first release', 'name another file, or remove it')
+    }
     const version = Number(this.#value(sql.SCHEMA_VERSION))
-    const isOurs = this.#value(sql.APPLICATION) === APPLICATION_ID
-    if (!isOurs && this.#value(sql.TABLES) !== 0)
-      throw new OffstageError(
-        'OFFSTAGE_STORE_UNAVAILABLE',
-        `The database ${path} holds something else. Nothing was changed: give Offstage a file of its own.`,
-      )
-    if (isOurs && version > MIGRATIONS.length)
-      throw new OffstageError(
-        'OFFSTAGE_STORE_VERSION',
-        `The store ${path} has version ${version}, this Offstage knows ${MIGRATIONS.length}. It was not touched: deploy the newer version.`,
-      )
-    return isOurs ? version : 0
+    if (version <= known) return version
+    throw wrongVersion(path, `has version ${version}, this Offstage knows ${known}`, 'deploy the newer version')
   }
 
   /** In one transaction, its version read anew within: of two processes that start at once, the second finds nothing to do. */
   #migrate(path: string): void {
-    if (this.snapshot(() => this.#checkOwner(path)) === MIGRATIONS.length) return
+    const latest = this.#migrations.length
+    if (this.snapshot(() => this.#version(path)) === latest) return
     this.transaction(() => {
-      for (const migration of MIGRATIONS.slice(this.#checkOwner(path))) this.#database.exec(migration)
-      this.#database.exec(sql.stamp(MIGRATIONS.length))
+      for (const migration of this.#migrations.slice(this.#version(path))) this.database.exec(migration)
+      this.database.exec(sql.stamp(latest))
     })
   }
 }
+
+const wrongVersion = (path: string, what: string, advice: string): OffstageError =>
+  new OffstageError('OFFSTAGE_STORE_VERSION', `The store ${path} ${what}. It was not touched: ${advice}.`)
 
 const unsafe = (what: string): OffstageError =>
   new OffstageError(

@@ -12,6 +12,9 @@ const CODES: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 /** Of one row alone: too big, against a constraint, of the wrong type, out of range. */
 const OF_A_ROW = new Set([18, 19, 20, 25])
 
+/** Of one statement that was given to us: what SQLite does not understand, besides. */
+const NOT_UNDERSTOOD = 1
+
 const primaryCode = (error: unknown): number =>
   isObject(error) && typeof error['errcode'] === 'number' ? error['errcode'] & 0xff : 0
 
@@ -27,6 +30,12 @@ export function storeError(error: unknown, path: string): OffstageError {
 export const isOfOneRow = (error: unknown): boolean =>
   OF_A_ROW.has(primaryCode(error)) ||
   (isObject(error) && (error['code'] === 'ERR_INVALID_ARG_TYPE' || error['code'] === 'ERR_OUT_OF_RANGE'))
+
+/** The failure is of a statement that a task's code gave, and of nothing beyond it. */
+export const isOfOneStatement = (error: unknown): boolean =>
+  isOfOneRow(error) ||
+  primaryCode(error) === NOT_UNDERSTOOD ||
+  (isObject(error) && error['code'] === 'ERR_INVALID_ARG_VALUE')
 
 export const refusalOf = (error: unknown): { readonly refused: ErrorCode; readonly message: string } => ({
   refused: primaryCode(error) === 18 ? 'OFFSTAGE_PAYLOAD_TOO_LARGE' : 'OFFSTAGE_BAD_OPTION',

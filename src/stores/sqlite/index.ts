@@ -6,5 +6,5 @@ export interface SqliteStoreOptions {
   readonly path: string
 }
 
-/** Durable runs in one file, for the processes of one machine. Nothing is opened before `open`. */
+/** Durable runs in one file, for the processes of one machine. Nothing is opened before `open`. Each Offstage needs an object of its own. */
 export const sqliteStore = (options: SqliteStoreOptions): Store => new SqliteStore(options)

@@ -7,10 +7,11 @@ import { refuse } from '../../core/options.ts'
 import type { RunError } from '../../core/run.ts'
 import { Asker, besides } from '../../runtime/port.ts'
 import { realClock } from '../../runtime/world.ts'
-import type { Answer, Question, QuestionKind, QuestionOf, Questions, Store, Write } from '../store.ts'
+import type { Answer, JoinedTx, OwnTx, Question, QuestionKind, QuestionOf, Questions, Store, Write } from '../store.ts'
 import { folderOf } from './files.ts'
 import { Presence } from './liveness.ts'
-import type { StorageData, StorageProtocol } from './thread.ts'
+import type { Changed, StorageData, StorageProtocol } from './thread.ts'
+import { joined, OwnStatements } from './tx.ts'
 import { receivedAnswers, sentBatch } from './wire.ts'
 
 /** Our side: batches and questions go to the storage threads, and the disk never stops the event loop. */
@@ -20,6 +21,7 @@ export class SqliteStore implements Store {
   readonly #path: string
   readonly #time: Float64Array | undefined
   readonly #presence: Presence
+  readonly #wakes = new Set<() => void>()
   #writer: Promise<StorageThread> | undefined
   #reader: Promise<StorageThread> | undefined
   #closing: Promise<void> | undefined
@@ -34,7 +36,8 @@ export class SqliteStore implements Store {
 
   async open(): Promise<Liveness> {
     this.#refuseClosed()
-    this.#writer ??= this.#start(false)
+    if (this.#writer !== undefined) throw isTaken(this.#path)
+    this.#writer = this.#start(false)
     try {
       await this.#writer
     } catch (error) {
@@ -53,6 +56,24 @@ export class SqliteStore implements Store {
     await this.#opened()
     const reader = await this.#readerThread()
     return (await reader.ask('read', question as Question)) as Questions[K][1] // the union forgets which answer is whose
+  }
+
+  wakes(changed: () => void): Disposable {
+    const wake = (): void => changed() // the same listener may be given twice
+    this.#wakes.add(wake)
+    return { [Symbol.dispose]: () => void this.#wakes.delete(wake) } // it answers whether it was there
+  }
+
+  within(tx: unknown): JoinedTx | undefined {
+    return joined(tx, { path: this.#path, now: () => this.#time?.[0] ?? realClock.now() })
+  }
+
+  begin(): OwnTx {
+    return new OwnStatements(async (text, count) => {
+      await this.#opened()
+      const reader = await this.#readerThread()
+      return reader.ask('check', { text, count })
+    })
   }
 
   /** One that could not be started, or has ended, is started anew: nothing depends on it but questions. */
@@ -83,7 +104,7 @@ export class SqliteStore implements Store {
   }
 
   async #start(readOnly: boolean): Promise<StorageThread> {
-    const thread = new StorageThread({ path: this.#path, readOnly, time: this.#time })
+    const thread = new StorageThread({ path: this.#path, readOnly, time: this.#time }, () => this.#wakeAll())
     try {
       await thread.ask('open', null)
       return thread
@@ -91,6 +112,10 @@ export class SqliteStore implements Store {
       await thread.end()
       throw error
     }
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#wakes) wake()
   }
 
   async #opened(): Promise<StorageThread> {
@@ -107,6 +132,13 @@ export class SqliteStore implements Store {
 const unavailable = (path: string, why: string, cause?: unknown): OffstageError =>
   new OffstageError('OFFSTAGE_STORE_UNAVAILABLE', `The store ${path}: ${why}.`, cause === undefined ? {} : { cause })
 
+/** Its presence and its end are of one Offstage: the first of two to close would close it for both. */
+const isTaken = (path: string): OffstageError =>
+  new OffstageError(
+    'OFFSTAGE_BAD_OPTION',
+    `This object of the store ${path} is open already, for another Offstage. Give each its own: \`sqliteStore({ path })\`; the file can be the same.`,
+  )
+
 /** One thread, and what it was asked. It keeps the process alive only while an answer is due. */
 class StorageThread {
   readonly #worker: Worker
@@ -114,9 +146,12 @@ class StorageThread {
   isOver = false
   #due = 0
 
-  constructor(data: StorageData) {
+  constructor(data: StorageData, changed: () => void) {
     this.#worker = new Worker(besides(import.meta.url, 'thread'), { workerData: data, name: 'offstage-storage' })
     this.#asker = new Asker(this.#worker)
+    this.#worker.on('message', (message: Changed | object) => {
+      if ('changed' in message) changed()
+    })
     this.#worker.on('error', (error) => this.#asker.break(unavailable(data.path, 'its storage thread failed', error)))
     this.#worker.on('exit', () => {
       this.isOver = true

@@ -1,37 +1,53 @@
-import type { Claim, InstanceId, RunId } from '../../core/claim.ts'
-import { verbOf, type Outcome } from '../../core/outcome.ts'
-import { canceledFailure, crashedFailure, poisonedFailure } from '../../core/rescue.ts'
-import { isDone, next, type State } from '../../core/run-state.ts'
-import type { AnswerOf, Inserted, Settled, WriteOf } from '../store.ts'
+import type { Claim, InstanceId } from '../../core/claim.ts'
+import type { Moment } from '../../core/clock.ts'
+import { released } from '../../core/outcome.ts'
+import type { AnswerOf, Note, WriteOf } from '../store.ts'
 import { claim } from './claim.ts'
-import type { Connection, Prepared } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { control } from './control.ts'
 import { isOfOneRow, refusalOf } from './failures.ts'
-import { runOf } from './rows.ts'
-import * as texts from './sql/writes.ts'
-import type { SentAnswer, SentInsert, SentWrite } from './wire.ts'
+import { addLogs } from './history.ts'
+import { Inserter } from './insert.ts'
+import { prune } from './prune.ts'
+import { rescue } from './rescue.ts'
+import { settle } from './settle.ts'
+import { signal } from './signal.ts'
+import * as claims from './sql/claims.ts'
+import * as ends from './sql/ends.ts'
+import * as rescues from './sql/rescues.ts'
+import * as writes from './sql/writes.ts'
+import type { Prepared } from './statement.ts'
+import type { SentAnswer, SentInsert, SentSettle, SentWrite } from './wire.ts'
 
-type Statements = Prepared<typeof texts>
+const TEXTS = { ...writes, ...ends, ...claims, ...rescues }
+
+/** What every transition stands on. */
+interface Parts {
+  readonly connection: Connection
+  readonly sql: Prepared<typeof TEXTS>
+  readonly inserter: Inserter
+}
 
 /** Carries out batches of writes: nothing else alters the database. */
 export class Writer {
-  readonly #connection: Connection
-  readonly #sql: Statements
-  readonly #now: () => number
+  readonly #parts: Parts
+  readonly #time: () => Moment
 
-  constructor(connection: Connection, now: () => number) {
-    this.#connection = connection
-    this.#sql = connection.prepare(texts)
-    this.#now = now
+  /** `time`: the store's. */
+  constructor(connection: Connection, time: () => Moment) {
+    this.#parts = { connection, sql: connection.prepare(TEXTS), inserter: new Inserter(connection.database) }
+    this.#time = time
   }
 
   /** One transaction. A batch that one of its rows breaks is halved and repeated, down to the write that cannot be done. */
   write(batch: readonly SentWrite[]): readonly SentAnswer[] {
     try {
-      return this.#connection.transaction(() => {
-        const transition = new Transition(this.#sql, this.#now())
+      return this.#parts.connection.transaction(() => {
+        const transition = new Transition(this.#parts, this.#time())
         return batch.map((write) => transition.apply(write))
       })
     } catch (error) {
+      this.#parts.inserter.forget()
       if (!isOfOneRow(error)) throw error
       if (batch.length === 1) return [refusalOf(error)]
       const half = batch.length >> 1
@@ -42,123 +58,102 @@ export class Writer {
 
 /** The writes of one transaction, all at one moment. */
 class Transition {
-  readonly #sql: Statements
-  readonly #now: number
+  readonly #parts: Parts
+  readonly #sql: Parts['sql']
+  readonly #moment: Moment
   /** Asked once, until somebody joins, leaves or is marked dead. */
   readonly #alive = new Map<InstanceId, boolean>()
 
-  constructor(sql: Statements, now: number) {
-    this.#sql = sql
-    this.#now = now
+  constructor(parts: Parts, moment: Moment) {
+    this.#parts = parts
+    this.#sql = parts.sql
+    this.#moment = moment
   }
 
   apply(write: SentWrite): SentAnswer {
+    const [sql, moment] = [this.#sql, this.#moment]
     switch (write.kind) {
       case 'insert':
         return this.#insert(write)
       case 'claim':
-        return this.#isAlive(write.instance) ? claim(this.#sql, write, this.#now) : 'dead'
+        return this.#claim(write)
       case 'settle':
         return this.#settle(write)
       case 'record':
         return this.#record(write)
       case 'note':
         return this.#note(write)
+      case 'signal':
+        return signal(sql, write, moment.now)
       case 'control':
-        return this.#cancel(write)
+        return control(sql, write, moment)
       case 'presence':
         return this.#presence(write)
       case 'rescue':
-        return this.#rescue(write)
+        this.#alive.clear()
+        return rescue({ sql, moment }, write)
+      case 'prune':
+        return { removed: prune(sql, write, moment.now) }
     }
   }
 
-  #insert({ columns, delay, at, claimFor, by }: SentInsert): AnswerOf<'insert'> {
-    if (by && !this.#isCurrent(by)) return 'fenced'
-    const now = this.#now
-    const dueAt = at ?? now + delay
-    const holder = claimFor !== undefined && dueAt <= now && this.#isAlive(claimFor) ? claimFor : null
-    if (this.#sql.insert.run(...columns, now, dueAt, holder) === 0) return this.#existing(columns[0], claimFor)
-    return { disposition: 'created', createdAt: now, dueAt, claimed: holder !== null }
+  #insert(write: SentInsert): AnswerOf<'insert'> {
+    const { by, claimFor, delay, at } = write
+    if (by && this.#sql.current.row(by.run, by.attempt) === undefined) return 'fenced'
+    const { now } = this.#moment
+    const isDue = (at ?? now + delay) <= now
+    const holder = claimFor !== undefined && isDue && this.#isAlive(claimFor) ? claimFor : null
+    return this.#parts.inserter.insert(write, this.#moment, holder)
   }
 
-  #existing(id: RunId, claimFor: InstanceId | undefined): Inserted {
-    const row = this.#sql.existing.row(id, claimFor ?? null)
-    const [createdAt, dueAt, claimed] = row as readonly [number, number, number] // the conflict was with it
-    return { disposition: 'existing', createdAt, dueAt, claimed: claimed === 1 }
+  #claim(write: WriteOf<'claim'>): SentAnswer {
+    const { kinds } = this.#parts.inserter
+    return this.#isAlive(write.instance) ? claim({ sql: this.#sql, kinds, moment: this.#moment }, write) : 'dead'
   }
 
-  /** Where nothing was left: fenced, or cancel was requested and this is no success. */
-  #settle({ claim: { run, attempt }, outcome }: WriteOf<'settle'>): Settled | 'fenced' {
-    const now = this.#now
-    if (this.#leave(run, attempt, outcome) === 1)
-      return { state: next('running', verbOf(outcome)), at: outcome.kind === 'retry' ? now + outcome.after : now }
-    return this.#sql.cancelAsAsked.run(run, attempt, now) === 1
-      ? { state: next('running', 'cancel'), at: now }
-      : 'fenced'
+  #settle(write: SentSettle): AnswerOf<'settle'> {
+    return settle({ sql: this.#sql, now: this.#moment.now, database: this.#parts.connection.database }, write)
   }
 
-  #leave(run: RunId, attempt: number, outcome: Outcome<string | null>): number {
-    const now = this.#now
-    switch (outcome.kind) {
-      case 'succeeded':
-        return this.#sql.succeed.run(run, attempt, now, outcome.result)
-      case 'failed':
-        return this.#sql.fail.run(run, attempt, now, outcome.reason, JSON.stringify(outcome.error))
-      case 'retry':
-        return this.#sql.retry.run(run, attempt, now, now + outcome.after, JSON.stringify(outcome.error))
-      case 'released':
-        return this.#sql.release.run(run, attempt, now)
-      case 'canceled':
-        return this.#sql.cancel.run(run, attempt, now, JSON.stringify(outcome.error))
-    }
+  #record({ claim: { run, attempt }, step }: WriteOf<'record'>): AnswerOf<'record'> {
+    if (this.#sql.recordStep.run(run, attempt, step.name, step.result) === 1) return 'done'
+    const known = this.#sql.stepOf.row(run, attempt, step.name)
+    return known === undefined ? 'fenced' : { kept: known[0] as string | null } // the schema is strict
   }
 
-  #record({ claim: { run, attempt }, step }: WriteOf<'record'>): 'done' | 'fenced' {
-    const recorded = this.#sql.recordStep.run(run, attempt, step.name, step.result)
-    return recorded === 1 || this.#isCurrent({ run, attempt }) ? 'done' : 'fenced'
-  }
-
-  #note({ claim: { run, attempt }, notes }: WriteOf<'note'>): 'done' | 'fenced' {
-    const rows = notes.map(({ type, data }) => [type, type === 'progress' ? JSON.stringify(data) : data] as const)
-    const progress = rows.findLast(([type]) => type === 'progress')?.[1] ?? null
-    const noted = this.#sql.note.row(run, attempt, notes.length, progress)
-    if (!noted) return 'fenced'
-    const [seq, last, trimmed] = noted as readonly [number, number, number] // the schema is strict
-    for (const [index, row] of rows.entries()) this.#sql.addEvent.run(seq, last - notes.length + 1 + index, ...row)
-    if (trimmed > 0) this.#sql.trimEvents.run(seq, trimmed)
+  #note({ claim, notes }: WriteOf<'note'>): AnswerOf<'note'> {
+    const events = notes.flatMap((note) => (note.type === 'log' ? [] : [rowOf(note)]))
+    const seq = events.length === 0 ? this.#sql.current.row(claim.run, claim.attempt)?.[0] : this.#tell(claim, events)
+    if (seq === undefined) return 'fenced'
+    addLogs(this.#sql, { seq: Number(seq), attempt: claim.attempt }, notes)
     return 'done'
   }
 
-  #cancel({ run, reason }: WriteOf<'control'>): AnswerOf<'control'> {
-    const error = JSON.stringify(canceledFailure(reason))
-    if (this.#sql.cancelWaiting.run(run, this.#now, error) === 0) this.#sql.askCancel.run(run, this.#now, error)
-    const row = this.#sql.find.row(run)
-    return row === undefined ? 'unknown' : runOf(row)
+  /** Answers the run's number in its table; undefined: fenced. */
+  #tell({ run, attempt }: Claim, events: readonly EventRow[]): number | undefined {
+    const progress = events.findLast(([type]) => type === 'progress')?.[1] ?? null
+    const noted = this.#sql.note.row(run, attempt, events.length, progress)
+    if (!noted) return undefined
+    const [seq, last, trimmed] = noted as readonly [number, number, number] // the schema is strict
+    for (const [index, row] of events.entries()) this.#sql.addEvent.run(seq, last - events.length + 1 + index, ...row)
+    if (trimmed > 0) this.#sql.trimEvents.run(seq, trimmed)
+    return seq
   }
 
-  #presence({ instance, change }: WriteOf<'presence'>): AnswerOf<'presence'> {
+  #presence({ instance, change, can }: WriteOf<'presence'>): AnswerOf<'presence'> {
     this.#alive.clear()
     const { id, pid, boot, began, pidNamespace } = instance
-    if (change === 'leaves') this.#sql.leave.run(id)
-    else this.#sql.join.run(id, pid, boot, began, pidNamespace)
-    return change === 'leaves' ? 'gone' : this.#isAlive(id) ? 'alive' : 'dead'
+    if (change === 'leaves') return this.#leave(id)
+    this.#sql.join.run(id, pid, boot, began, pidNamespace, JSON.stringify(can))
+    return this.#isAlive(id) ? 'alive' : 'dead'
   }
 
-  #rescue({ dead, limit }: WriteOf<'rescue'>): AnswerOf<'rescue'> {
-    this.#alive.clear()
-    for (const id of dead) this.#sql.markDead.run(id)
-    const failures = [poisonedFailure, crashedFailure].map((failure) => JSON.stringify(failure))
-    const taken = this.#sql.takeBack.rows(this.#now, limit, ...failures)
-    const forced = this.#sql.forceCancel.rows(this.#now, limit - taken.length)
-    this.#sql.buryDead.run()
-    const runs = [...taken, ...forced].map((row) => row as readonly [RunId, State]) // the schema is strict
-    const { waiting = [], ended = [] } = Object.groupBy(runs, ([, state]) => (isDone(state) ? 'ended' : 'waiting'))
-    return { waiting: waiting.map(([id]) => id), ended: ended.map(([id]) => id) }
-  }
-
-  #isCurrent({ run, attempt }: Claim): boolean {
-    return this.#sql.current.row(run, attempt) !== undefined
+  #leave(instance: InstanceId): 'gone' {
+    for (const [run, attempt] of this.#sql.heldBy.rows(instance) as (readonly [string, number])[])
+      // the schema is strict
+      this.#settle({ kind: 'settle', claim: { run, attempt }, outcome: released })
+    this.#sql.leave.run(instance)
+    return 'gone'
   }
 
   #isAlive(instance: InstanceId): boolean {
@@ -167,3 +162,9 @@ class Transition {
     return known
   }
 }
+
+type EventRow = readonly [type: string, data: string]
+const rowOf = (note: Exclude<Note, { type: 'log' }>): EventRow => [
+  note.type,
+  note.type === 'progress' ? JSON.stringify(note.data) : note.data,
+]

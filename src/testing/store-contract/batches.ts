@@ -2,7 +2,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { succeeded } from '../../core/outcome.ts'
 import type { Write } from '../../stores/store.ts'
 import type { StorePromise } from './promise.ts'
-import type { World } from './world.ts'
+import { registered, type World } from './world.ts'
 
 /** Its version is no whole number: no store can keep it. */
 const impossible = (world: World): Write => ({ kind: 'insert', run: world.run({ version: 1.5 }) })
@@ -44,22 +44,22 @@ export const batches: readonly StorePromise[] = [
     keep: async (world) => {
       const instance = world.instance()
       const run = world.run({ input: '1' })
-      const can = [{ task: 'report', version: 1, thread: false }]
+      const can = [registered()]
       const claim = { run: run.id, attempt: 1 }
       const batch: readonly Write[] = [
-        { kind: 'claim', instance: instance.id, can, places: { all: 1, threads: 0 } },
-        { kind: 'presence', instance, change: 'joins' },
+        { kind: 'claim', instance: instance.id, can, places: { all: 1, threads: 0, suspects: 1 } },
+        { kind: 'presence', instance, change: 'joins', can },
         { kind: 'settle', claim, outcome: succeeded('1') },
         { kind: 'insert', run },
-        { kind: 'claim', instance: instance.id, can, places: { all: 1, threads: 0 } },
+        { kind: 'claim', instance: instance.id, can, places: { all: 1, threads: 0, suspects: 1 } },
         { kind: 'note', claim, notes: [{ type: 'output', data: '1' }] },
         { kind: 'settle', claim, outcome: succeeded('1') },
         { kind: 'record', claim, step: { name: 'late', result: null } },
-        { kind: 'presence', instance, change: 'leaves' },
+        { kind: 'presence', instance, change: 'leaves', can },
       ]
       const answers = await world.store.write(batch)
-      const told = answers.map((answer) => (typeof answer === 'string' ? answer : Object.keys(answer)[0]))
-      deepEqual(told, ['dead', 'alive', 'fenced', 'disposition', 'claimed', 'done', 'state', 'fenced', 'gone'])
+      const told = answers.map((answer) => (typeof answer === 'string' ? answer : Object.keys(answer).sort()[0]))
+      deepEqual(told, ['dead', 'alive', 'fenced', 'claimed', 'claimed', 'done', 'at', 'fenced', 'gone'])
     },
   },
   {

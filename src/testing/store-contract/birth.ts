@@ -8,7 +8,7 @@ export const birth: readonly StorePromise[] = [
       const instance = await world.join()
       const run = world.run()
       const answer = await world.does({ kind: 'insert', run, claimFor: instance })
-      deepEqual(answer, { disposition: 'created', createdAt: world.now, dueAt: world.now, claimed: true })
+      deepEqual(answer, { id: run.id, disposition: 'created', createdAt: world.now, dueAt: world.now, claimed: true })
       const { state, attempt, tries, startedAt, instance: holder, number } = await world.find(run.id)
       deepEqual([state, attempt, tries, startedAt, holder, number], ['running', 1, 1, world.now, instance, 2])
       deepEqual((await world.claim(instance)).claimed, [])
@@ -29,7 +29,7 @@ export const birth: readonly StorePromise[] = [
       const { instance: dead } = await world.running()
       await world.rescue([dead], 0)
       const gone = await world.join()
-      await world.does({ kind: 'presence', instance: world.instance(gone), change: 'leaves' })
+      await world.presence(gone, 'leaves')
       for (const claimFor of [dead, gone, 'nobody']) {
         equal((await world.find(await world.insert({}, { claimFor }))).state, 'waiting', claimFor)
       }

@@ -2,7 +2,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { failed, released, retryIn, succeeded, type Outcome } from '../../core/outcome.ts'
 import { canceledFailure, FORCED_CANCEL_AFTER } from '../../core/rescue.ts'
 import type { StorePromise } from './promise.ts'
-import { boom, type World } from './world.ts'
+import { boom, sleeping, type World } from './world.ts'
 
 /** A running run that was asked to cancel, and ends so. */
 async function endsAfterAsking(world: World, outcome: Outcome<string | null>): Promise<readonly unknown[]> {
@@ -23,7 +23,7 @@ export const cancelling: readonly StorePromise[] = [
         const run = await world.insert({ delay })
         const answer = await world.cancel(run, 'enough')
         const record = await world.find(run)
-        deepEqual(answer, record)
+        deepEqual(answer, { done: true, run: record })
         const { state, reason, error, finishedAt, cancelRequested, number } = record
         deepEqual([state, reason, error, cancelRequested], ['canceled', 'canceled', canceledFailure('enough'), true])
         deepEqual([finishedAt, number], [world.now, 2])
@@ -39,7 +39,7 @@ export const cancelling: readonly StorePromise[] = [
       const other = await world.running()
       deepEqual(await world.store.read({ kind: 'performing', instance }), [{ claim, cancelRequested: false }])
       const answer = await world.cancel(claim.run)
-      deepEqual(answer, await world.find(claim.run))
+      deepEqual(answer, { done: true, run: await world.find(claim.run) })
       const { state, cancelRequested, number, instance: holder } = await world.find(claim.run)
       deepEqual([state, cancelRequested, number, holder], ['running', true, 3, instance])
       deepEqual(await world.store.read({ kind: 'performing', instance }), [{ claim, cancelRequested: true }])
@@ -57,6 +57,7 @@ export const cancelling: readonly StorePromise[] = [
       const first = await world.cancel(claim.run, 'first')
       await world.pass(5)
       deepEqual(await world.cancel(claim.run, 'second'), first)
+      equal(first !== 'unknown' && first.done, true)
       await world.settle(claim, released)
       deepEqual((await world.find(claim.run)).error, canceledFailure('first'))
     },
@@ -68,7 +69,7 @@ export const cancelling: readonly StorePromise[] = [
         const { claim } = await world.running()
         await world.settle(claim, outcome)
         const before = await world.find(claim.run)
-        deepEqual(await world.cancel(claim.run), before)
+        deepEqual(await world.cancel(claim.run), { done: false, run: before })
         deepEqual(await world.find(claim.run), before)
       }
     },
@@ -84,6 +85,7 @@ export const cancelling: readonly StorePromise[] = [
       deepEqual(await endsAfterAsking(world, failed('error', boom)), canceled)
       deepEqual(await endsAfterAsking(world, retryIn(10, 'timeout', boom)), canceled)
       deepEqual(await endsAfterAsking(world, released), canceled)
+      deepEqual(await endsAfterAsking(world, sleeping(10)), canceled)
       deepEqual(await endsAfterAsking(world, { kind: 'canceled', error: boom }), ['canceled', 'canceled', boom])
       deepEqual(await endsAfterAsking(world, succeeded('1')), ['succeeded', null, null])
     },

@@ -1,8 +1,8 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import { retryIn } from '../../core/outcome.ts'
-import type { Claimed, NewRun } from '../../stores/store.ts'
+import type { Claimed, NewRun, Version } from '../../stores/store.ts'
 import type { StorePromise } from './promise.ts'
-import { boom, type World } from './world.ts'
+import { boom, registered, type World } from './world.ts'
 
 const names = ({ claimed }: Claimed): readonly (string | null)[] => claimed.map(({ input }) => input)
 
@@ -55,7 +55,7 @@ export const claiming: readonly StorePromise[] = [
     keep: async (world) => {
       const [one, two] = [await world.join(), await world.join()]
       await insertAll(world, { a: {}, b: {}, c: {} })
-      const places = { all: 2, threads: 0 }
+      const places = { all: 2, threads: 0, suspects: 1 }
       deepEqual(names(await world.claim(one, { places })), ['a', 'b'])
       deepEqual(names(await world.claim(two, { places })), ['c'])
       deepEqual(names(await world.claim(one, { places })), [])
@@ -65,19 +65,19 @@ export const claiming: readonly StorePromise[] = [
     promise: 'there are never more claimed than there are places, in all and on threads',
     keep: async (world) => {
       const instance = await world.join()
-      const thread = { thread: true }
+      const thread = { task: 'render', thread: true }
       await insertAll(world, { t1: thread, t2: thread, t3: thread, l1: {}, l2: {}, l3: {} })
-      deepEqual(names(await world.claim(instance, { places: { all: 0, threads: 5 } })), [])
-      deepEqual(names(await world.claim(instance, { places: { all: 3, threads: 1 } })), ['t1', 'l1', 'l2'])
-      deepEqual(names(await world.claim(instance, { places: { all: 5, threads: 0 } })), ['l3'])
-      deepEqual(names(await world.claim(instance, { places: { all: 1, threads: 5 } })), ['t2'])
+      deepEqual(names(await world.claim(instance, { places: { all: 0, threads: 5, suspects: 1 } })), [])
+      deepEqual(names(await world.claim(instance, { places: { all: 3, threads: 1, suspects: 1 } })), ['t1', 'l1', 'l2'])
+      deepEqual(names(await world.claim(instance, { places: { all: 5, threads: 0, suspects: 1 } })), ['l3'])
+      deepEqual(names(await world.claim(instance, { places: { all: 1, threads: 5, suspects: 1 } })), ['t2'])
     },
   },
   {
     promise: 'places without a bound take all there is',
     keep: async (world) => {
-      await insertAll(world, { a: {}, b: { thread: true }, c: {} })
-      const places = { all: Number.POSITIVE_INFINITY, threads: Number.POSITIVE_INFINITY }
+      await insertAll(world, { a: {}, b: { task: 'render', thread: true }, c: {} })
+      const places = { all: Number.POSITIVE_INFINITY, threads: Number.POSITIVE_INFINITY, suspects: 1 }
       deepEqual(names(await world.claim(await world.join(), { places })), ['a', 'b', 'c'])
     },
   },
@@ -87,15 +87,15 @@ export const claiming: readonly StorePromise[] = [
       const instance = await world.join()
       await insertAll(world, {
         a: { priority: 5 },
-        b: { priority: 3, thread: true },
+        b: { priority: 3, task: 'render', thread: true },
         c: { priority: 0 },
         d: { priority: 9, delay: 10 },
       })
       await insertAll(world, { foreign: { priority: 7, task: 'other' } })
-      equal((await world.claim(instance, { places: { all: 0, threads: 0 } })).left, 5)
-      const first = await world.claim(instance, { places: { all: 2, threads: 0 } })
+      equal((await world.claim(instance, { places: { all: 0, threads: 0, suspects: 1 } })).left, 5)
+      const first = await world.claim(instance, { places: { all: 2, threads: 0, suspects: 1 } })
       deepEqual([names(first), first.left], [['a', 'c'], 3])
-      const second = await world.claim(instance, { places: { all: 2, threads: 2 } })
+      const second = await world.claim(instance, { places: { all: 2, threads: 2, suspects: 1 } })
       deepEqual([names(second), second.left], [['b'], null])
     },
   },
@@ -105,14 +105,56 @@ export const claiming: readonly StorePromise[] = [
       const instance = await world.join()
       await insertAll(world, { plain: {}, newer: { version: 2 }, other: { task: 'other' }, threaded: { thread: true } })
       const claim = async (task: string, version: number, thread: boolean): Promise<readonly unknown[]> =>
-        names(await world.claim(instance, { can: [{ task, version, thread }] }))
+        names(await world.claim(instance, { can: [registered({ task, version, thread })] }))
       deepEqual(await claim('other', 2, false), [])
-      const noThread = { can: [{ task: 'other', version: 1, thread: true }], places: { all: 5, threads: 0 } }
+      const noThread = {
+        can: [registered({ task: 'other', thread: true })],
+        places: { all: 5, threads: 0, suspects: 1 },
+      }
       deepEqual(names(await world.claim(instance, noThread)), [])
       deepEqual(names(await world.claim(instance, { can: [] })), [])
       deepEqual(await claim('report', 2, false), ['newer'])
       deepEqual(await claim('other', 1, true), ['other'])
       deepEqual(new Set(await claim('report', 1, false)), new Set(['plain', 'threaded']))
+    },
+  },
+  {
+    promise: 'a run of an older version is claimed by those whose version takes it over, and stays of that version',
+    keep: async (world) => {
+      const instance = await world.join()
+      await insertAll(world, { first: {}, third: { version: 3 }, other: { task: 'other' } })
+      const claim = async (...can: readonly Version[]): Promise<Claimed> => world.claim(instance, { can })
+      deepEqual(names(await claim(registered({ version: 2 }))), [])
+      const { claimed } = await claim(registered({ version: 2, upcasts: true }))
+      deepEqual(
+        claimed.map(({ input, version }) => [input, version]),
+        [['first', 1]],
+      )
+      deepEqual(names(await claim(registered({ version: 3, upcasts: true }))), ['third'])
+      const two = [registered({ task: 'other', version: 2 }), registered({ task: 'other', version: 4, upcasts: true })]
+      deepEqual(names(await claim(...two)), ['other'])
+    },
+  },
+  {
+    promise: 'a version registered as it is goes before one that takes it over, and either says where it is performed',
+    keep: async (world) => {
+      const instance = await world.join()
+      const noThread = { places: { all: 9, threads: 0, suspects: 1 } }
+      const newer = registered({ version: 2, thread: true, upcasts: true })
+      await insertAll(world, { a: {} })
+      deepEqual(names(await world.claim(instance, { can: [newer], ...noThread })), [])
+      deepEqual(names(await world.claim(instance, { can: [newer, registered()], ...noThread })), ['a'])
+      await insertAll(world, { b: { thread: true } })
+      deepEqual(
+        names(
+          await world.claim(instance, {
+            can: [registered({ thread: true }), { ...newer, thread: false }],
+            ...noThread,
+          }),
+        ),
+        [],
+      )
+      deepEqual(names(await world.claim(instance, { can: [{ ...newer, thread: false }], ...noThread })), ['b'])
     },
   },
   {
@@ -153,7 +195,7 @@ export const claiming: readonly StorePromise[] = [
       const instance = await world.join()
       await insertAll(world, { first: { delay: 10 }, urgent: { delay: 20, priority: 1 }, now: {} })
       await world.pass(20)
-      deepEqual(names(await world.claim(instance, { places: { all: 1, threads: 0 } })), ['urgent'])
+      deepEqual(names(await world.claim(instance, { places: { all: 1, threads: 0, suspects: 1 } })), ['urgent'])
       deepEqual(names(await world.claim(instance)), ['now', 'first'])
     },
   },

@@ -3,7 +3,7 @@ import type { Claim } from '../../core/claim.ts'
 import { canceled, failed, released, retryIn, succeeded } from '../../core/outcome.ts'
 import type { Write } from '../../stores/store.ts'
 import type { StorePromise } from './promise.ts'
-import { boom, type World } from './world.ts'
+import { boom, sleeping, waitingFor, type World } from './world.ts'
 
 /** Every write that is made for an attempt. */
 const writesOf = (claim: Claim, world: World): readonly Write[] => [
@@ -12,8 +12,12 @@ const writesOf = (claim: Claim, world: World): readonly Write[] => [
   { kind: 'settle', claim, outcome: retryIn(0, 'error', boom) },
   { kind: 'settle', claim, outcome: released },
   { kind: 'settle', claim, outcome: canceled(boom) },
+  { kind: 'settle', claim, outcome: sleeping(0) },
+  { kind: 'settle', claim, outcome: waitingFor('payment') },
+  { kind: 'settle', claim, outcome: succeeded('1'), tx: [{ text: 'a statement', values: [] }] },
   { kind: 'record', claim, step: { name: 'late', result: '1' } },
   { kind: 'note', claim, notes: [{ type: 'output', data: '"late"' }] },
+  { kind: 'note', claim, notes: [{ type: 'log', data: { at: 1, level: 'info', message: 'late', fields: '{}' } }] },
   { kind: 'insert', run: world.run({ id: LATE, parent: claim.run }), by: claim },
 ]
 const LATE = '01a20591-568e-7910-9286-ffffffffffff'
@@ -63,6 +67,22 @@ export const fencing: readonly StorePromise[] = [
     await world.settle(claim, succeeded('"first"'))
     return claim
   }),
+  fenced('an attempt whose instance has left writes nothing', async (world) => {
+    const { instance, claim } = await world.running()
+    await world.presence(instance, 'leaves')
+    return claim
+  }),
+  fenced('an attempt that was parked writes nothing', async (world) => {
+    const { claim } = await world.running()
+    await world.settle(claim, sleeping(10))
+    return claim
+  }),
+  fenced('an attempt whose run was started anew by its operator writes nothing', async (world) => {
+    const { claim } = await world.running()
+    await world.settle(claim, failed('error', boom))
+    await world.control(claim.run, 'rerun')
+    return claim
+  }),
   fenced('an attempt that has not begun writes nothing', async (world) => {
     const { claim } = await world.running()
     return { run: claim.run, attempt: 2 }
@@ -78,9 +98,13 @@ export const fencing: readonly StorePromise[] = [
     },
   },
   {
-    promise: 'a write for an attempt of an unknown run is fenced',
+    promise: 'a write for an attempt of an unknown run, or one that was removed, is fenced',
     keep: async (world) => {
-      for (const write of writesOf({ run: world.id(), attempt: 1 }, world)) equal(await world.does(write), 'fenced')
+      const { claim } = await world.running()
+      await world.settle(claim, succeeded('1'))
+      await world.control(claim.run, 'remove')
+      for (const run of [world.id(), claim.run])
+        for (const write of writesOf({ run, attempt: 1 }, world)) equal(await world.does(write), 'fenced')
     },
   },
 ]

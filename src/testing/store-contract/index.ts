@@ -4,14 +4,25 @@ import { birth } from './birth.ts'
 import { cancelling } from './cancelling.ts'
 import { claiming } from './claiming.ts'
 import { closing } from './closing.ts'
+import { deadlines } from './deadlines.ts'
 import { events } from './events.ts'
 import { fencing } from './fencing.ts'
+import { history } from './history.ts'
+import { idempotency } from './idempotency.ts'
 import { inserting } from './inserting.ts'
 import { instances } from './instances.ts'
+import { looking } from './looking.ts'
+import { operating } from './operating.ts'
+import { ownTransactions } from './own-transactions.ts'
+import { parking } from './parking.ts'
 import { payloads } from './payloads.ts'
 import { rescuing } from './rescuing.ts'
+import { retention } from './retention.ts'
+import { signals } from './signals.ts'
 import { steps } from './steps.ts'
 import { transitions } from './transitions.ts'
+import { unperformed } from './unperformed.ts'
+import { wakes } from './wakes.ts'
 import { World, type Opened } from './world.ts'
 
 export type { Opened } from './world.ts'
@@ -32,18 +43,29 @@ export interface ContractCheck {
 
 const PROMISES = [
   ...inserting,
+  ...idempotency,
   ...birth,
   ...claiming,
   ...attempts,
+  ...parking,
+  ...signals,
   ...fencing,
   ...transitions,
   ...cancelling,
   ...rescuing,
+  ...deadlines,
+  ...operating,
+  ...retention,
   ...instances,
   ...events,
   ...steps,
+  ...history,
+  ...looking,
+  ...unperformed,
   ...payloads,
   ...batches,
+  ...ownTransactions,
+  ...wakes,
   ...closing,
 ]
 
@@ -58,11 +80,11 @@ export function storeContract({ open, skips = [] }: ContractSubject): readonly C
     promise,
     skipped: skips.find((skip) => skip.promise === promise)?.because,
     check: async () => {
-      const opened = await open()
+      const world = new World(await open())
       try {
-        await keep(new World(opened))
+        await keep(world)
       } finally {
-        await opened.store.close()
+        await world.close()
       }
     },
   }))

@@ -9,6 +9,7 @@ const UNTOUCHED = {
   tries: 0,
   crashes: 0,
   reason: null,
+  waitingFor: null,
   startedAt: null,
   finishedAt: null,
   progress: null,
@@ -44,8 +45,8 @@ export const inserting: readonly StorePromise[] = [
       })
       const now = world.now
       const answer = await world.does({ kind: 'insert', run: asked })
-      deepEqual(answer, { disposition: 'created', createdAt: now, dueAt: now, claimed: false })
-      const { input: _, delay: __, at: ___, ...kept } = asked
+      deepEqual(answer, { id: asked.id, disposition: 'created', createdAt: now, dueAt: now, claimed: false })
+      const { input: _, delay: __, at: ___, idempotency: ____, ...kept } = asked
       deepEqual(await world.find(asked.id), { ...kept, ...UNTOUCHED, createdAt: now, dueAt: now })
     },
   },

@@ -1,10 +1,11 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import type { InstanceId, RunId } from '../../core/claim.ts'
-import { retryIn, succeeded } from '../../core/outcome.ts'
+import { retryIn } from '../../core/outcome.ts'
 import { canceledFailure, crashedFailure, fateOf, poisonedFailure, type Orphan } from '../../core/rescue.ts'
 import { next } from '../../core/run-state.ts'
+import type { Places } from '../../stores/store.ts'
 import type { StorePromise } from './promise.ts'
-import { boom, type World } from './world.ts'
+import { boom, ROOM, type World } from './world.ts'
 
 /** Every combination that a death can meet; `crashes` counts it. With `onCrash: 'fail'` there is no second one. */
 const ORPHANS: readonly Orphan[] = [1, 2, 3]
@@ -72,14 +73,6 @@ export const rescuing: readonly StorePromise[] = [
     },
   },
   {
-    promise: 'the runs of an instance that left without ending them are taken back',
-    keep: async (world) => {
-      const { instance, claim } = await world.running()
-      await world.does({ kind: 'presence', instance: world.instance(instance), change: 'leaves' })
-      deepEqual(await world.rescue([]), { waiting: [claim.run], ended: [] })
-    },
-  },
-  {
     promise: 'no more are taken back at once than asked for, and none is forgotten',
     keep: async (world) => {
       const { instance, claim } = await world.running()
@@ -112,25 +105,25 @@ export const rescuing: readonly StorePromise[] = [
     },
   },
   {
-    promise: 'an instance performs one run with two crashes at a time',
+    promise: 'no more runs with two crashes are claimed than there are places for them, and none is told as left',
     keep: async (world) => {
       const suspects = [await world.insert({ priority: 2 }), await world.insert({ priority: 1 })]
       for (let crash = 0; crash < 2; crash++) {
         const holders = [await world.join(), await world.join()]
-        for (const holder of holders) await world.claim(holder, { places: { all: 1, threads: 0 } })
+        for (const holder of holders) await world.claim(holder, { places: { all: 1, threads: 0, suspects: 1 } })
         await world.rescue(holders)
       }
       const plain = await world.insert()
-      const [one, two] = [await world.join(), await world.join()]
-      const first = await world.claim(one)
-      deepEqual([first.claimed.map(({ id }) => id), first.left], [[suspects[0], plain], null])
-      deepEqual((await world.claim(one)).claimed, [])
-      await world.settle({ run: suspects[0] ?? '', attempt: 3 }, succeeded(null))
-      deepEqual(
-        (await world.claim(one)).claimed.map(({ id }) => id),
-        [suspects[1]],
-      )
-      deepEqual((await world.claim(two)).claimed, [])
+      const instance = await world.join()
+      const claim = async (places: Partial<Places>): Promise<unknown> => {
+        const { claimed, left } = await world.claim(instance, { places: { ...ROOM, ...places } })
+        return [claimed.map(({ id }) => id), left]
+      }
+      deepEqual(await claim({ all: 0 }), [[], 2])
+      deepEqual(await claim({ all: 0, suspects: 0 }), [[], 0])
+      deepEqual(await claim({ suspects: 1 }), [[suspects[0], plain], null])
+      deepEqual(await claim({ suspects: 0 }), [[], null])
+      deepEqual(await claim({ suspects: 1 }), [[suspects[1]], null])
     },
   },
 ]

@@ -20,13 +20,19 @@ export const steps: readonly StorePromise[] = [
     },
   },
   {
-    promise: 'a step recorded twice keeps its first result',
+    promise: 'a step recorded twice keeps its first result, and tells it',
     keep: async (world) => {
       const { claim } = await world.running()
-      for (const result of ['1', '2', null]) {
-        equal(await world.does({ kind: 'record', claim, step: { name: 'charge', result } }), 'done')
-      }
-      deepEqual(await world.store.read({ kind: 'steps', run: claim.run }), [{ name: 'charge', result: '1' }])
+      const record = async (name: string, result: string | null): Promise<unknown> =>
+        world.does({ kind: 'record', claim, step: { name, result } })
+      equal(await record('charge', '1'), 'done')
+      for (const result of ['1', '2', null]) deepEqual(await record('charge', result), { kept: '1' })
+      equal(await record('nothing', null), 'done')
+      deepEqual(await record('nothing', '2'), { kept: null })
+      deepEqual(await world.store.read({ kind: 'steps', run: claim.run }), [
+        { name: 'charge', result: '1' },
+        { name: 'nothing', result: null },
+      ])
     },
   },
   {

@@ -1,13 +1,12 @@
-import { APPLICATION_ID } from './schema.ts'
-
 export const LIBRARY = 'select sqlite_version()'
 export const ECHO = 'select ?'
 
+/** 'OfSt': stores that were never released had it, and no `offstage_meta`. */
+export const UNRELEASED = 0x4f665374
 export const APPLICATION = 'pragma application_id'
-export const SCHEMA_VERSION = 'pragma user_version'
-export const TABLES: string = `select count(*) from sqlite_schema where type = 'table'`
-export const stamp = (version: number): string =>
-  `pragma application_id = ${APPLICATION_ID}; pragma user_version = ${version}`
+export const HAS_META = `select count(*) from sqlite_schema where type = 'table' and name = 'offstage_meta'`
+export const SCHEMA_VERSION = 'select version from offstage_meta'
+export const stamp = (version: number): string => `update offstage_meta set version = ${version}`
 
 interface Setting {
   readonly set: string
@@ -27,12 +26,18 @@ export const SETTINGS: readonly Setting[] = [
   setting('busy_timeout', 5_000),
   setting('synchronous', 2),
   setting('mmap_size', 0),
+  setting('foreign_keys', 1),
 ]
 
 export const BEGIN = 'begin immediate'
 export const SNAPSHOT = 'begin'
 export const COMMIT = 'commit'
 export const ROLLBACK = 'rollback'
+
+/** Around the statements of an attempt's own. */
+export const SAVEPOINT = 'savepoint offstage_own'
+export const RELEASE = 'release offstage_own'
+export const ROLLBACK_TO = 'rollback to offstage_own; release offstage_own'
 
 /** Taken for as long as a process lives: nothing is ever committed under it. */
 export const HOLD = 'begin exclusive'

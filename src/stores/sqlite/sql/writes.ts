@@ -1,199 +1,92 @@
-import { DEADLINE_GRACE, FORCED_CANCEL_AFTER, POISONED_AT } from '../../../core/rescue.ts'
 import { KEPT_EVENTS } from '../../../core/run-events.ts'
-import { next, type RunVerb } from '../../../core/run-state.ts'
-import { CANDIDATE_COLUMNS, COLUMNS } from '../rows.ts'
-import { ready, STAGES } from './schema.ts'
-
-const from = (state: 'waiting' | 'running', verb: RunVerb): string => `'${next(state, verb)}'`
-const WAITING = from('running', 'release')
-const RUNNING = from('waiting', 'claim')
-const CANCELED = from('running', 'cancel')
-
-/** The guard of every write made for an attempt, in the statement that writes. */
-const CURRENT = `id = ?1 and attempt = ?2 and state = ${RUNNING}`
-
-export const current: string = `select 1 from runs where ${CURRENT}`
-
-/** ?14 now, ?15 due, ?16 who performs it from birth. */
-export const insert: string = `
-insert into runs (
-  id, task, version, thread, queue, priority, max_attempts, timeout, on_crash, owner, tags, parent, input,
-  created_at, due_at, instance, state, stage, rank, attempt, tries, started_at, deadline, number)
-values (
-  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-  ?14, ?15, ?16,
-  iif(?16 is null, ${WAITING}, ${RUNNING}),
-  case when ?16 is not null then ${STAGES.running} when ?15 > ?14 then ${STAGES.later} else ?4 end,
-  iif(?16 is null and ?15 <= ?14, -?6, 0),
-  ?16 is not null,
-  ?16 is not null,
-  iif(?16 is null, null, ?14),
-  iif(?16 is null, null, ?14 + ?8 + ${DEADLINE_GRACE}),
-  1 + (?16 is not null))
-on conflict (id) do nothing`
-
-export const existing: string = `
-select created_at, due_at, state = ${RUNNING} and attempt = 1 and instance is ?2 from runs
-where id = ?1`
-
-export const isAlive: string = `select 1 from instances where id = ? and not dead`
-
-export const nextDue: string = `
-select due_at from runs
-where stage = ${STAGES.later}
-order by rank, due_at
-limit 1`
-
-/** A storm of runs due at one moment must not hold up the commit: the rest follows with the next claim. */
-export const promote: string = `
-update runs set stage = ${ready('crashes')}, rank = -priority
-where seq in (
-  select seq from runs
-  where stage = ${STAGES.later} and rank = 0 and due_at <= ?1
-  order by due_at
-  limit 10000)`
-
-/** Whole, so that the claim itself need not return them: as RETURNING that costs twice as much. ?2 [task, version] of those the instance registered. */
-export const candidates: string = `
-select ${CANDIDATE_COLUMNS} from runs
-where stage = ?1 and (task, version) in (select value ->> 0, value ->> 1 from json_each(?2))
-order by rank, due_at, seq
-limit ?3`
-
-/**
- * The same, of the stage where they should not be: an instance before a deploy may have said `thread` otherwise. Whatever else is
- * there is claimed from the head, so they come to stand there; and only a hundred are looked at, since most are where they belong.
- */
-export const misplaced: string = `
-select * from (
-  select ${CANDIDATE_COLUMNS} from runs
-  where stage = ?1
-  order by rank, due_at, seq
-  limit 100)
-where (task, version) in (select value ->> 0, value ->> 1 from json_each(?2))
-limit ?3`
-
-export const holdsSuspect: string = `
-select 1 from runs
-where stage = ${STAGES.running} and instance = ?1 and crashes >= ${POISONED_AT - 1}
-limit 1`
-
-export const claim: string = `
-update runs set
-  state = ${RUNNING}, stage = ${STAGES.running}, rank = 0,
-  attempt = attempt + 1, tries = tries + 1, number = number + 1,
-  instance = ?1, started_at = ?2, deadline = ?2 + timeout + ${DEADLINE_GRACE}
-where seq in (select value from json_each(?3)) and state = ${WAITING}`
-
-const GONE = `stage = null, rank = 0, instance = null, deadline = null, number = number + 1`
-
-/** Asked after an update: also cheaper than RETURNING. */
-export const succeed: string = `
-update runs set
-  state = ${from('running', 'succeed')}, finished_at = ?3, result = ?4, error = null, crashes = 0, ${GONE}
-where ${CURRENT}`
-
-export const fail: string = `
-update runs set
-  state = ${from('running', 'fail')}, finished_at = ?3, reason = ?4, error = ?5, crashes = 0, ${GONE}
-where ${CURRENT} and cancel_at is null`
-
-/** ?4 due. */
-export const retry: string = `
-update runs set
-  state = ${from('running', 'retry')}, stage = iif(?4 > ?3, ${STAGES.later}, thread), rank = iif(?4 > ?3, 0, -priority),
-  due_at = ?4, error = ?5, crashes = 0, instance = null, deadline = null, number = number + 1
-where ${CURRENT} and cancel_at is null`
-
-export const release: string = `
-update runs set
-  state = ${from('running', 'release')}, stage = ${ready('crashes')}, rank = -priority, due_at = ?3, tries = tries - 1,
-  instance = null, deadline = null, number = number + 1
-where ${CURRENT} and cancel_at is null`
-
-export const cancel: string = `
-update runs set
-  state = ${CANCELED}, finished_at = ?3, reason = 'canceled', error = ?4, crashes = 0, ${GONE}
-where ${CURRENT}`
-
-/** What becomes of every other end where cancel was requested. */
-export const cancelAsAsked: string = `
-update runs set
-  state = ${CANCELED}, finished_at = ?3, reason = 'canceled', error = cancel_error, crashes = 0, ${GONE}
-where ${CURRENT} and cancel_at is not null`
+import { COLUMNS } from '../rows.ts'
+import { STAGES } from './schema.ts'
+import { after, CANCELED, CURRENT, FAILED, GONE, LEFT, RUNNING, WAITING } from './states.ts'
 
 export const recordStep: string = `
-insert into steps (run, name, result)
-select seq, ?3, ?4 from runs where ${CURRENT}
+insert into offstage_steps (run, name, result)
+select seq, ?3, ?4 from offstage_runs where ${CURRENT}
 on conflict (run, name) do nothing`
 
-/** ?3 how many notes, ?4 the last progress among them. */
+/** No row: the attempt is fenced, or there is no such step. */
+export const stepOf: string = `
+select result from offstage_steps
+where run = (select seq from offstage_runs where ${CURRENT}) and name = ?3`
+
+/** ?3 how many events, ?4 the last progress among them. */
 export const note: string = `
-update runs set
+update offstage_runs set
   number = number + ?3, progress = coalesce(?4, progress), trimmed = max(trimmed, number + ?3 - ${KEPT_EVENTS})
 where ${CURRENT}
 returning seq, number, trimmed`
 
-export const addEvent: string = `insert into events (run, number, type, data) values (?, ?, ?, ?)`
-export const trimEvents: string = `delete from events where run = ? and number <= ?`
+export const addEvent: string = `insert into offstage_events (run, number, type, data) values (?, ?, ?, ?)`
+export const trimEvents: string = `delete from offstage_events where run = ? and number <= ?`
 
-/** ?2 now, ?3 the failure that the run shall end with. */
+/** A line as JSON: its message may hold what no text of a database can. */
+export const addLog: string = `insert into offstage_logs (run, attempt, line) values (?, ?, ?)`
+/** ?3 how many are kept. */
+export const trimLogs: string = `
+delete from offstage_logs
+where run = ?1 and attempt = ?2 and seq <= (
+  select seq from offstage_logs
+  where run = ?1 and attempt = ?2
+  order by seq desc
+  limit 1 offset ?3)`
+
+export const find: string = `select ${COLUMNS} from offstage_runs where id = ?`
+
+/** ?2 now, ?3 the failure that the run shall end with, ?4 now as no one sets it. */
 export const cancelWaiting: string = `
-update runs set
-  state = ${from('waiting', 'cancel')}, finished_at = ?2, reason = 'canceled', error = ?3,
-  cancel_at = ?2, cancel_error = ?3, ${GONE}
+update offstage_runs set
+  state = ${after('waiting', 'cancel')}, finished_at = ?2, reason = 'canceled', error = ?3,
+  cancel_at = ?4, cancel_error = ?3, ${GONE}
 where id = ?1 and state = ${WAITING}`
 
+/** ?2 now, as no one sets it. */
 export const askCancel: string = `
-update runs set cancel_at = ?2, cancel_error = ?3, number = number + 1
+update offstage_runs set cancel_at = ?2, cancel_error = ?3, number = number + 1
 where id = ?1 and state = ${RUNNING} and cancel_at is null`
 
-export const find: string = `select ${COLUMNS} from runs where id = ?`
+/** What the row tells of the attempt that ended the run; one that was canceled while it waited was not ended by one. */
+export const keepEnd: string = `
+insert into offstage_attempts (run, attempt, came, instance, started_at, ended_at, error)
+select seq, attempt, state, null, started_at, finished_at, error from offstage_runs
+where id = ?1 and (state = ${FAILED} or state = ${CANCELED}) and started_at is not null
+on conflict (run, attempt) do nothing`
+
+/** ?2 now. */
+export const rerun: string = `
+update offstage_runs set
+  state = ${after('failed', 'rerun')}, stage = ${STAGES.ready}, due_at = ?2, tries = 0, crashes = 0,
+  reason = null, error = null, result = null, finished_at = null, cancel_at = null, cancel_error = null, ${LEFT}
+where id = ?1 and (state = ${FAILED} or state = ${CANCELED})`
+
+export const remove: string = `delete from offstage_runs where id = ?`
+
+/** Signals of one name are numbered from 1: ?2 is the name up to the number, ?3 what is beyond all numbers. */
+export const signalsOf: string = `
+select name from offstage_steps
+where run = ?1 and name > ?2 and name < ?3`
+
+export const addSignal: string = `insert into offstage_steps (run, name, result) values (?, ?, ?)`
+
+export const stateOf: string = `select seq, state, attempt from offstage_runs where id = ?`
+
+/** ?2 the signal's name, ?3 now. */
+export const wake: string = `
+update offstage_runs set stage = ${STAGES.ready}, due_at = ?3, waiting_for = null, number = number + 1
+where seq = ?1 and state = ${WAITING} and waiting_for = ?2`
+
+export const isAlive: string = `select 1 from offstage_instances where id = ? and not dead`
 
 export const join: string = `
-insert into instances (id, pid, boot, began, pid_namespace) values (?, ?, ?, ?, ?)
+insert into offstage_instances (id, pid, boot, began, pid_namespace, can) values (?, ?, ?, ?, ?, ?)
 on conflict (id) do nothing`
 
-export const leave: string = `delete from instances where id = ?`
+export const heldBy: string = `
+select id, attempt from offstage_runs
+where stage = ${STAGES.running} and instance = ?1
+order by due_at, seq`
 
-export const markDead: string = `update instances set dead = 1 where id = ? and not dead`
-
-/** Restates `fateOf` of core/rescue.ts. ?1 now, ?2 how many, ?3 and ?4 the failures poisoned and crashed. */
-export const takeBack: string = `
-update runs set
-  crashes = crashes + 1,
-  state = case fate when 'waits' then ${from('running', 'rescue')} when 'canceled' then ${CANCELED} else ${from('running', 'fail')} end,
-  stage = iif(fate = 'waits', ${ready('crashes + 1')}, null),
-  rank = iif(fate = 'waits', -priority, 0),
-  due_at = iif(fate = 'waits', ?1, due_at),
-  finished_at = iif(fate = 'waits', null, ?1),
-  reason = iif(fate = 'waits', null, fate),
-  error = case fate when 'poisoned' then ?3 when 'canceled' then cancel_error else ?4 end,
-  instance = null, deadline = null, number = number + 1
-from (
-  select seq as orphan, case
-      when crashes + 1 >= ${POISONED_AT} then 'poisoned'
-      when cancel_at is not null then 'canceled'
-      when on_crash = 'fail' or tries >= max_attempts then 'crashed'
-      else 'waits'
-    end as fate
-  from runs
-  where stage = ${STAGES.running} and instance not in (select id from instances where not dead)
-  order by rank, due_at, seq
-  limit ?2)
-where seq = orphan
-returning id, state`
-
-/** ?1 now, ?2 how many. */
-export const forceCancel: string = `
-update runs set state = ${CANCELED}, finished_at = ?1, reason = 'canceled', error = cancel_error, ${GONE}
-where seq in (
-  select seq from runs
-  where stage = ${STAGES.running} and cancel_at <= ?1 - ${FORCED_CANCEL_AFTER}
-  order by rank, due_at, seq
-  limit ?2)
-returning id, state`
-
-export const buryDead: string = `
-delete from instances
-where dead and id not in (select instance from runs where stage = ${STAGES.running})`
+export const leave: string = `delete from offstage_instances where id = ?`
