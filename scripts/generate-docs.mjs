@@ -46,7 +46,8 @@ ${sections.join('\n')}`
 
 /** @type {Readonly<Record<State, string>>} */
 const STATE_WORDS = {
-  waiting: 'It has not begun, or it will be tried again. It is performed when `dueAt` has passed and a place is free.',
+  waiting:
+    'It has not begun, it will be tried again, or it sleeps or waits for a signal. It is performed when `dueAt` has passed and a place is free.',
   running: 'An attempt is under way.',
   succeeded: 'Its code returned. `result` is what it returned.',
   failed: 'Its last try failed. `error` and `reason` say how.',
@@ -55,24 +56,27 @@ const STATE_WORDS = {
 
 /**
  * What the table cannot say: by whom and when, and what becomes of the two counts.
- * @type {Readonly<Record<RunVerb, { by: string, when: string, attempt?: string, tries?: string, unsaid?: true }>>}
+ * @type {Readonly<Record<RunVerb, { by: string, when: string, attempt?: string, tries?: string }>>}
  */
 const VERB_WORDS = {
   claim: { by: 'a worker', when: 'it is due and a place is free', attempt: '+1', tries: '+1' },
   succeed: { by: 'the holder of the claim', when: 'the code returned' },
   retry: {
-    by: 'the holder',
+    by: 'the holder; past its deadline, any instance',
     when: 'the code threw or ran out of time, and tries are left; due again after the backoff',
   },
-  park: { by: 'the holder', when: 'the code sleeps or waits for a signal', tries: '−1', unsaid: true },
+  park: { by: 'the holder', when: 'the code sleeps or waits for a signal', tries: '−1' },
   release: { by: 'the holder', when: 'a shutdown came before the code ended; durable runs only', tries: '−1' },
   rescue: { by: 'any instance on the same store', when: 'the holder is dead; durable runs only' },
-  fail: { by: 'the holder, or whoever finds it dead', when: 'no tries are left, or `retry.when` or `onCrash` said no' },
+  fail: {
+    by: 'the holder; any instance that finds it dead or past its deadline',
+    when: 'no tries are left, or `retry.when` or `onCrash` said no',
+  },
   cancel: {
     by: 'whoever may',
     when: 'waiting: at once. Running: the code is asked to stop; when it has stopped, or at the latest after 10 s',
   },
-  rerun: { by: 'an operator', when: 'it failed or was canceled', tries: '0', unsaid: true },
+  rerun: { by: 'an operator', when: 'it failed or was canceled', tries: '0' },
 }
 
 const diagram = () => {
@@ -92,7 +96,6 @@ const diagram = () => {
 
 const lifecycle = () => {
   const verbs = VERBS.map((verb) => ({ verb, ...VERB_WORDS[verb] }))
-  const unsaid = verbs.filter(({ unsaid }) => unsaid).map(({ verb }) => `\`${verb}\``)
   /** @param {State} state */
   const allowed = (state) => VERBS.map((verb) => TABLE[state][verb] ?? '')
   /** @param {State} state */
@@ -135,8 +138,6 @@ ${table(
   verbs.map(({ verb, by, when, attempt, tries }) => [`**${verb}**`, by, when, attempt ?? '', tries ?? '']),
 )}
 
-In this version nothing says ${unsaid.join(' or ')}: what would is [not there yet](../../CHANGELOG.md).
-
 A run that was started while a place was free may be born claimed: it is then \`running\` from its first moment, at attempt 1.
 
 Where cancel was requested, an end other than success becomes \`cancel\`. Three deaths of the performing process in a row become \`fail\`,
@@ -153,7 +154,8 @@ ${table(
   [
     ['`dueAt` past', 'in line for a place'],
     ['`dueAt` ahead, `attempt` 0', 'delayed'],
-    ['`dueAt` ahead, `attempt` above 0', 'between two tries'],
+    ['`dueAt` ahead, `attempt` above 0', 'between two tries, or asleep'],
+    ['`waitingFor` a name', 'it waits for that signal, at the longest until `dueAt`'],
   ],
 )}
 `

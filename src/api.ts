@@ -71,7 +71,8 @@ export interface Offstage extends AsyncDisposable {
   startMany<I, O>(task: Task<I, O>, inputs: readonly NoInfer<I>[], options?: StartOptions): Promise<RunHandle<O>[]>
   /**
    * Starts a durable run within the caller's own transaction: it is there when that commits, and was never there when it rolls back.
-   * After `await ready`. SQLite: `tx` is a `node:sqlite` connection on the store's file, within a transaction, with `synchronous` FULL. Throws
+   * Until it commits its handle finds no run (OFFSTAGE_RUN_NOT_FOUND). After `await ready`. SQLite: `tx` is a `node:sqlite` connection on the
+   * store's file, within a transaction, with `synchronous` FULL. Throws
    * OFFSTAGE_NOT_A_TRANSACTION, OFFSTAGE_STORE_UNSAFE, and OFFSTAGE_BAD_OPTION where the task's schema does not check synchronously.
    */
   startSync<I, O>(task: Task<I, O>, input: NoInfer<I>, options: StartOptions & { tx: Transaction }): RunHandle<O>

@@ -135,9 +135,7 @@ export class Engine {
         'OFFSTAGE_NOT_DURABLE',
         `\`startSync\` needs \`durable: true\` on the task "${known.name}".`,
       )
-    const started = this.#opened.startWithin(takeInNow({ task: known, input, options, parent: null }))
-    cancelOn(options?.signal, this.runs, started.id)
-    return started
+    return this.#opened.startWithin(takeInNow({ task: known, input, options, parent: null }))
   }
 
   /** Performs what is due until nothing is, or the deadline has come. */

@@ -3,6 +3,7 @@ import type { Duration } from './core/duration.ts'
 import { OffstageError } from './core/errors.ts'
 import type { RunHandle, StartArgs, StartOptions, Transaction } from './core/start.ts'
 import type { Task } from './core/task.ts'
+import { safely } from './core/thrown.ts'
 import { afterRequest } from './detached/after.ts'
 import { Engine } from './engine.ts'
 import type { AcceptOptions } from './http/contract.ts'
@@ -36,7 +37,7 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
   // Who does not await `ready` hears of it so.
   begun.catch((error: unknown) => {
     if (isOfStore(error)) channels.tell('store:unavailable', () => ({ error }))
-    else logger.error({ err: error }, 'Offstage could not start.')
+    else safely(() => logger.error({ err: error }, 'Offstage could not start.'))
   })
 
   return Object.freeze({
@@ -88,7 +89,7 @@ function closeOf(engine: Engine, closing: AbortController, { shutdown, logger }:
       .close(plan, () => closing.abort())
       .then(({ abandoned, ended }) => {
         hasEnded = ended
-        logAbandoned(abandoned, logger)
+        safely(() => logAbandoned(abandoned, logger)) // a logger that throws must not keep the process from ending
         // Code that was abandoned may still let a failure go.
         if (abandoned.length === 0) strays[Symbol.dispose]()
         exit?.[Symbol.dispose]()

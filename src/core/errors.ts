@@ -27,7 +27,7 @@ export const CATALOGUE = {
     http: 503,
     exit: 1,
     title: 'Too much work is waiting',
-    when: 'As many runs wait in memory, or for a thread, as `memory.capacity` or `threads.capacity` allow. Nothing was started.',
+    when: 'As many runs wait in memory, or for a thread, as `memory.capacity` or `threads.capacity` allow; or a run has 1,000 signals of one name. Nothing was started or sent.',
     advice: 'Answer 503 and let the caller come back, raise the capacity, or make the task durable.',
   },
   OFFSTAGE_TIMEOUT: {
@@ -168,7 +168,7 @@ export const CATALOGUE = {
     http: 503,
     exit: 1,
     title: 'The store is busy',
-    when: "Another process held the database's write lock for longer than five seconds.",
+    when: "Another process has the database's write lock and has committed nothing for five seconds, or a commit had to wait for half a minute.",
     advice: 'Try again. Look for a process that is stopped, or for a long transaction on the file.',
   },
   OFFSTAGE_STORE_FULL: {
@@ -195,9 +195,10 @@ export const CATALOGUE = {
   OFFSTAGE_STORE_VERSION: {
     http: 500,
     exit: 1,
-    title: 'The store is newer than this code',
-    when: 'The database was written by a newer version of Offstage. It was not touched.',
-    advice: 'Deploy the newer version, or restore a backup of the older one.',
+    title: 'The store is of another version',
+    when: 'The database was written by a newer version of Offstage, or before the first release. It was not touched.',
+    advice:
+      'Newer: deploy that version, or restore a backup of the older one. Before the first release: name another file, or remove it.',
   },
   OFFSTAGE_STORE_UNSAFE: {
     http: 500,

@@ -31,8 +31,11 @@ function show(value: unknown): string {
 export const boolean: Parser<boolean> = (value, at) =>
   typeof value === 'boolean' ? value : refuse(at, 'true or false', value)
 
+/** Well-formed: half of a surrogate pair, as a text that was cut has it, no database gives back as it was. */
 export const text: Parser<string> = (value, at) =>
-  typeof value === 'string' && value !== '' ? value : refuse(at, 'a text that is not empty', value)
+  typeof value === 'string' && value !== '' && value.isWellFormed()
+    ? value
+    : refuse(at, 'a well-formed text that is not empty', value)
 
 export const callable: Parser<(...args: never) => unknown> = (value, at) =>
   isFunction(value) ? value : refuse(at, 'a function', value)

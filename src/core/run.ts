@@ -44,7 +44,7 @@ export interface Run<out O = unknown> {
   readonly done: boolean
   /** Number of the latest attempt, 0 before the first. It only grows: the fencing number. */
   readonly attempt: number
-  /** What counts against `maxAttempts`; a release at shutdown does not. */
+  /** What counts against `maxAttempts`; a release at shutdown, a sleep and a wait do not. */
   readonly tries: number
   readonly maxAttempts: number
   /** Why it failed or was canceled. */

@@ -44,7 +44,7 @@ export interface TaskDefinition<P, O, D extends boolean = boolean, I = P> {
   readonly version?: number
   /** Waiting input of a lower version → this version's: with it, the runs of lower versions are claimed too. Asked at each attempt; it must be pure. */
   readonly upcast?: (input: Json, from: number) => Json
-  /** JSON Pointers (RFC 6901) into input, result and steps that no log line and no `runs.details` shows. Whoever may read the run over HTTP sees his own. */
+  /** JSON Pointers (RFC 6901) into input, result and steps that `runs.details` does not show; what they name in the input is in no log line and no event either. Whoever may read the run over HTTP sees his own. */
   readonly redact?: readonly string[]
 }
 

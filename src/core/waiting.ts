@@ -15,5 +15,9 @@ export const signalStep = ({ name, nth }: Awaited): string => `${RESERVED}signal
 /** Where the end of a wait is remembered, as a sleep's. */
 export const waitStep = ({ name, nth }: Awaited): string => `${RESERVED}wait:${name}#${nth}`
 
+/** What a wait left behind, which another time must not find: its end, and that no signal came. Signals that came are kept. */
+export const isOfWait = ({ name, result }: { readonly name: string; readonly result: string | null }): boolean =>
+  name.startsWith(`${RESERVED}wait:`) || (name.startsWith(`${RESERVED}signal:`) && result === '[]')
+
 /** Signals of one name that a run may have: a sender gone wild must not fill the store. */
 export const MOST_SIGNALS = 1_000

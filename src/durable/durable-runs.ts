@@ -18,7 +18,7 @@ import type { Executor } from '../runtime/executor.ts'
 import type { Registry } from '../runtime/registry.ts'
 import { Rounds } from '../runtime/service.ts'
 import { Throttle } from '../runtime/throttle.ts'
-import type { Inserted, NewRun, QuestionOf, Retention, Store, Version } from '../stores/store.ts'
+import type { Inserted, JoinedTx, NewRun, QuestionOf, Refused, Retention, Store, Version } from '../stores/store.ts'
 import type { Parent } from './attempt.ts'
 import { Attempts } from './attempts.ts'
 import { accepted, Ledger } from './ledger.ts'
@@ -64,11 +64,12 @@ const versionsOf = (registry: Registry): readonly Version[] =>
     .filter((task) => task.durable)
     .map(({ name, version, thread, upcast }) => ({ task: name, version, thread, upcasts: upcast !== undefined }))
 
-const notATransaction = (): OffstageError =>
-  new OffstageError(
+function notATransaction(): never {
+  throw new OffstageError(
     'OFFSTAGE_NOT_A_TRANSACTION',
     "The `tx` that was given is no transaction that this store can join. For SQLite it is a connection of `node:sqlite` on the store's own file, between BEGIN and COMMIT, and outside of any run.",
   )
+}
 
 /** Durable runs over a store: the roles, wired. */
 export class DurableRuns implements Runs, Starter, Drainable {
@@ -80,10 +81,13 @@ export class DurableRuns implements Runs, Starter, Drainable {
   readonly #submit: SubmitParts
   readonly #operating: Operating
   readonly #rescue: Rescue
-  readonly #rounds: readonly Rounds[]
+  readonly #beginRounds: () => readonly Rounds[]
+  #rounds: readonly Rounds[]
   readonly #wakes: Disposable
   readonly #claims: Throttle<void>
   #closed = false
+  /** Under way: an instance that performs none does so until the last of them has ended. */
+  #drains = 0
 
   /** Opens the store, makes this instance known, takes back what the dead left, and begins to claim. */
   static async open(parts: DurableParts): Promise<DurableRuns> {
@@ -130,10 +134,9 @@ export class DurableRuns implements Runs, Starter, Drainable {
     this.#operating = new Operating({ ...parts, ledger, worker, watch: this.#watch, limit: { bytes, depth } })
     const pruner = new Pruner({ ...parts, ledger, stopped: () => this.#closed })
     const unknownTasks = new UnknownTasks(parts)
-    this.#rounds =
-      parts.concurrency === 0
-        ? []
-        : [rescue, reconcile, pruner, unknownTasks].map((role) => new Rounds(role, { clock, every: ROUND, health }))
+    this.#beginRounds = () =>
+      [rescue, reconcile, pruner, unknownTasks].map((role) => new Rounds(role, { clock, every: ROUND, health }))
+    this.#rounds = parts.concurrency === 0 ? [] : this.#beginRounds()
     this.#claims = new Throttle(clock, CLAIM_AGAIN, () => worker.wake())
     this.#wakes = store.wakes(() => {
       this.#claims.push()
@@ -145,7 +148,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
   async start(requests: readonly StartRequest[]): Promise<readonly Started[]> {
     if (this.#closed) throw new ShutdownError()
     if (requests.some(({ options }) => options.tx !== undefined))
-      return requests.map((request) => this.startWithin(request))
+      return Promise.all(requests.map((one) => this.#join(one)))
     const runs = requests.map((request) => this.#newRun(request))
     return Promise.all(runs.map((run) => this.#start(run)))
   }
@@ -164,15 +167,27 @@ export class DurableRuns implements Runs, Starter, Drainable {
     }
   }
 
-  /** In the caller's transaction, at once: there when it commits. */
+  /** In the caller's transaction: there when it commits. */
+  async #join(request: StartRequest): Promise<Started> {
+    return this.#joined(request, await this.#transactionOf(request).insert(this.#newRun(request)))
+  }
+
+  /** The same at once. */
   startWithin(request: StartRequest): Started {
     if (this.#closed) throw new ShutdownError()
-    const { store, clock } = this.#parts
-    const joined = store.within(request.options.tx)
-    if (joined === undefined) throw notATransaction()
-    const { id, disposition } = accepted<'insert'>(joined.insert(this.#newRun(request))) as Inserted // fenced are those that an attempt starts
+    const { insertNow } = this.#transactionOf(request)
+    if (insertNow === undefined) notATransaction()
+    return this.#joined(request, insertNow(this.#newRun(request)))
+  }
+
+  #transactionOf({ options }: StartRequest): JoinedTx {
+    return this.#parts.store.within(options.tx) ?? notATransaction()
+  }
+
+  #joined({ options }: StartRequest, answer: Inserted | Refused): Started {
+    const { id, disposition } = accepted<'insert'>(answer) as Inserted // fenced are those that an attempt starts
     // Most commit in the turn in which they start; of the others the store tells.
-    clock.nextTurn(() => this.#worker.wake(request.options.priority))
+    this.#parts.clock.nextTurn(() => this.#worker.wake(options.priority))
     return { id, disposition }
   }
 
@@ -184,7 +199,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
   /** From a run: once, however often its attempt is repeated. */
   async startChild(request: StartRequest, parent: Parent): Promise<Started> {
     const { name } = request.task
-    if (request.options.tx !== undefined) throw notATransaction()
+    if (request.options.tx !== undefined) notATransaction()
     const { id, remembered } = await childId(parent, { task: name, nth: parent.nth(name) }, () =>
       this.#parts.random.runId(),
     )
@@ -241,13 +256,22 @@ export class DurableRuns implements Runs, Starter, Drainable {
   async drain(signal: AbortSignal): Promise<DrainReport> {
     const { concurrency } = this.#parts
     const begun = this.#worker.begun
-    if (concurrency === 0) {
-      await this.#rescue.tick()
-      this.#worker.bound = DRAINED_AT_ONCE
-    } else this.#worker.wake()
-    await this.#worker.exhausted(signal)
-    this.#worker.bound = concurrency
-    return { performed: this.#worker.begun - begun, left: signal.aborted }
+    if (this.#drains++ === 0 && concurrency === 0) this.#rounds = this.#beginRounds()
+    if (concurrency === 0) await this.#rescue.tick()
+    this.#worker.bound = concurrency === 0 ? DRAINED_AT_ONCE : concurrency
+    const left = !(await this.#worker.exhausted(signal))
+    if (--this.#drains === 0) await this.#rest()
+    return { performed: this.#worker.begun - begun, left }
+  }
+
+  /** As it was before the drain. */
+  async #rest(): Promise<void> {
+    this.#worker.bound = this.#parts.concurrency
+    if (this.#parts.concurrency === 0) await this.#endRounds()
+  }
+
+  async #endRounds(): Promise<void> {
+    await Promise.all(this.#rounds.map((rounds) => rounds[Symbol.asyncDispose]()))
   }
 
   async idle(): Promise<void> {
@@ -266,7 +290,7 @@ export class DurableRuns implements Runs, Starter, Drainable {
     this.#claims.flush()
     this.#ledger.close()
     this.#watch.close()
-    await Promise.all(this.#rounds.map((rounds) => rounds[Symbol.asyncDispose]()))
+    await this.#endRounds()
     try {
       await this.#presence.leave()
     } finally {

@@ -5,6 +5,7 @@ import type { Run, RunDetails } from '../core/run.ts'
 import { isDone } from '../core/run-state.ts'
 import type { RunFilter, Runs } from '../core/runs.ts'
 import type { Cancellation } from '../core/start.ts'
+import { signalName } from '../flow/names.ts'
 import type { Registry } from '../runtime/registry.ts'
 import type { Controlled, Questions, QuestionOf, Retention, Store } from '../stores/store.ts'
 import { accepted, type Ledger } from './ledger.ts'
@@ -76,6 +77,7 @@ export class Operating implements Omit<Runs, 'get' | 'ended' | 'watch'> {
 
   async signal(id: RunId, name: string, payload: unknown): Promise<true | undefined> {
     const { ledger, watch, worker, limit } = this.#parts
+    signalName(name, 'signal(name)')
     const text = encode(payload ?? null, `The payload of the signal "${name}"`, limit) ?? 'null'
     const answer = accepted<'signal'>(await ledger.add({ kind: 'signal', run: id, name, payload: text }))
     if (answer === 'unknown') return undefined

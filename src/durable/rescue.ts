@@ -40,8 +40,9 @@ export class Rescue implements Role {
 
   async #takeBack(dead: readonly InstanceId[]): Promise<void> {
     const { ledger, channels, rescued, changed } = this.#parts
-    const { waiting, ended }: Rescued = accepted<'rescue'>(await ledger.add({ kind: 'rescue', dead, limit: AT_ONCE }))
-    for (const instance of dead) channels.tell('instance:dead', () => ({ instance }))
+    const answer: Rescued = accepted<'rescue'>(await ledger.add({ kind: 'rescue', dead, limit: AT_ONCE }))
+    const { waiting, ended } = answer
+    for (const instance of answer.dead) channels.tell('instance:dead', () => ({ instance }))
     for (const id of waiting) channels.tell('run:rescued', () => ({ run: { id } }))
     for (const id of [...waiting, ...ended]) changed(id)
     if (waiting.length > 0) rescued()

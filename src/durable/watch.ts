@@ -63,7 +63,7 @@ export class Watch {
 
   /** This instance's own write changed the run; `end` where it ended by it. */
   changed(run: RunId, end?: RunEnd): void {
-    if (end !== undefined) this.#expected.delete(run)
+    this.#expected.delete(run)
     const waiting = this.#waiting.get(run)
     if (waiting !== undefined) for (const wake of waiting) wake(end)
   }

@@ -10,7 +10,7 @@ import type { Executor } from '../runtime/executor.ts'
 import type { Place } from '../runtime/lending.ts'
 import type { Registry } from '../runtime/registry.ts'
 import { Alarm } from '../runtime/timers.ts'
-import type { Claimed, ClaimedRun, Inserted, NewRun, Store, Version } from '../stores/store.ts'
+import type { Claimed, ClaimedRun, Inserted, NewRun, Version } from '../stores/store.ts'
 import type { Held, Holder } from './attempt.ts'
 import type { Attempts } from './attempts.ts'
 import { accepted, type Ledger } from './ledger.ts'
@@ -19,7 +19,6 @@ import { bornRunning } from './records.ts'
 import type { StoreHealth } from './store-health.ts'
 
 export interface WorkerParts {
-  readonly store: Store
   readonly ledger: Ledger
   readonly channels: Channels
   readonly health: StoreHealth
@@ -63,8 +62,8 @@ export class Worker implements Drainable, Holder {
   #woken = false
   #freed = false
   #stopped = false
-  /** Attempts begun here. */
-  #begun = 0
+  /** Attempts begun here since the start. */
+  begun = 0
   /** For runs that become due. */
   readonly #alarm: Alarm
   readonly #quieter = new Set<() => void>()
@@ -74,11 +73,6 @@ export class Worker implements Drainable, Holder {
     this.#alarm = new Alarm(parts.clock, () => this.wake())
     this.#places = new OpenPlaces(parts.concurrency, parts.threads)
     this.#ask()
-  }
-
-  /** Attempts begun here since the start. */
-  get begun(): number {
-    return this.#begun
   }
 
   /** From now on that many at once: an instance that performs none may be asked to, for a while. */
@@ -147,15 +141,20 @@ export class Worker implements Drainable, Holder {
     return this.#places.placeOf(run, () => this.#placeFreed(run))
   }
 
-  /** Nothing is under way here, and nothing is known to wait; where that is not so, resolves when it may be. */
-  async exhausted(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !(this.#isQuiet() && this.#left === null)) await this.#quieterThan(signal)
+  /** Resolves with true once nothing is under way here and nothing is known to wait; false: the signal came first, or the shutdown. */
+  async exhausted(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted && !this.#stopped) {
+      if (this.#isQuiet() && this.#left === null) return true
+      await this.#quieterThan(signal)
+    }
+    return false
   }
 
   /** What is under way ends, and what a reply still brings is given back: nothing begins any more. */
   async idle(): Promise<void> {
     this.#stopped = true
     this.#alarm[Symbol.dispose]()
+    this.#tellQuiet()
     while (!this.#isQuiet()) await this.#quieterThan()
   }
 
@@ -240,7 +239,7 @@ export class Worker implements Drainable, Holder {
     this.#held.set(run.id, held)
     // Its claim was under way when this instance began to stop: it did not begin, so it is no try.
     if (this.#stopped) return void this.#record(held, { outcome: released, thrown: undefined }) // it never rejects
-    this.#begun++
+    this.begun++
     this.#places.take(run)
     if (this.#next.push(held) === 1) this.#parts.clock.nextTurn(() => this.#performNext())
   }

@@ -6,12 +6,12 @@ const LONGEST = 200
 
 /** Of a signal: it is never mistaken for a step's. */
 export const signalName: Parser<string> = (value, at) =>
-  isName(value) ? value : refuse(at, `a text of 1 to ${LONGEST} characters`, value)
+  isName(value) ? value : refuse(at, `a well-formed text of 1 to ${LONGEST} characters`, value)
 
 const ownName: Parser<string> = (value, at) =>
   isName(value) && !value.startsWith(RESERVED)
     ? value
-    : refuse(at, `a text of 1 to ${LONGEST} characters that does not begin with '${RESERVED}'`, value)
+    : refuse(at, `a well-formed text of 1 to ${LONGEST} characters that does not begin with '${RESERVED}'`, value)
 
 /** For one attempt: two of one name would be given one result. */
 export function takeName(taken: Set<string>, name: unknown, what: 'step' | 'sleep'): void {
@@ -25,4 +25,4 @@ export function takeName(taken: Set<string>, name: unknown, what: 'step' | 'slee
 }
 
 const isName = (value: unknown): value is string =>
-  typeof value === 'string' && value.length >= 1 && value.length <= LONGEST
+  typeof value === 'string' && value.length >= 1 && value.length <= LONGEST && value.isWellFormed()

@@ -32,6 +32,7 @@ export class Parker {
   readonly #waiting = new Set<Waiting>()
   #busy = 0
   #turn = false
+  #isParked = false
 
   constructor(parts: Pick<FlowParts, 'journal' | 'clock' | 'signal'>) {
     this.#parts = parts
@@ -39,6 +40,7 @@ export class Parker {
 
   /** Something that must not be cut short. */
   async during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isParked) return never()
     this.#busy++
     try {
       return await work()
@@ -66,6 +68,7 @@ export class Parker {
   park(wait: Wait): Promise<never> {
     const { signal } = this.#parts
     signal.throwIfAborted()
+    if (this.#isParked) return never()
     if (wait.signal !== null && Array.from(this.#waiting).some((one) => one.wait.signal !== null))
       throw new OffstageError(
         'OFFSTAGE_BAD_OPTION',
@@ -98,6 +101,7 @@ export class Parker {
     const { moment, by } = first
     const left = by === 'duration' && moment !== null ? Math.max(0, Math.ceil(moment - journal.now())) : null
     const signal = all.find((wait) => wait.signal !== null)?.signal ?? null
+    this.#isParked = true
     journal.park({ kind: 'parked', name: first.step, after: left, at: by === 'duration' ? null : moment, signal })
     this.#waiting.clear()
   }
@@ -121,6 +125,9 @@ export class Parker {
     this.#waiting.clear()
   }
 }
+
+/** Code that goes on beside its wait is called again from its first line, and must not do the same a second time. */
+const never = (): Promise<never> => new Promise(() => {})
 
 const byMoment = (a: Wait, b: Wait): number =>
   (a.moment ?? Number.POSITIVE_INFINITY) - (b.moment ?? Number.POSITIVE_INFINITY)

@@ -10,7 +10,7 @@ export interface OffstageEvents {
   'run:canceled': { readonly run: Run }
   /** An attempt failed and another one follows. */
   'run:retried': { readonly run: Run; readonly error: unknown }
-  /** The run of a dead instance waits again. */
+  /** A run was taken from an instance that is dead, or past its deadline: it waits again. */
   'run:rescued': { readonly run: { readonly id: string } }
   /** A write of an attempt was refused: it is no longer the current one. */
   'run:fenced': { readonly claim: Claim; readonly task: string }
@@ -57,7 +57,8 @@ export class Channels {
     const told = make()
     for (const listener of listeners) {
       try {
-        listener(told as never) // `on` put it under this very event
+        const answer: unknown = listener(told as never) // `on` put it under this very event
+        if (answer instanceof Promise) answer.catch((error: unknown) => safely(() => this.#broken(error)))
       } catch (error) {
         safely(() => this.#broken(error)) // a logger that throws as well must not stop what told it
       }

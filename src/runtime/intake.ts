@@ -85,6 +85,8 @@ function optionsOf(given: Given): Options {
   const options = given.options === undefined ? NOTHING : parseOptions(given.options, 'start.options')
   if (options.delay !== null && options.at !== null)
     refuse('start.options', 'given `delay` or `at`, not both', given.options)
+  if (options.tx !== undefined && options.signal !== undefined)
+    refuse('start.options.signal', 'left out together with `tx`: nobody knows when that commits', options.signal)
   options.signal?.throwIfAborted()
   return options
 }

@@ -55,6 +55,8 @@ export interface Settled {
 }
 
 export interface Rescued {
+  /** Those that were marked dead by it. */
+  readonly dead: readonly InstanceId[]
   /** Runs that wait again. */
   readonly waiting: readonly RunId[]
   /** Runs that ended by it: poisoned, crashed, out of time, or canceled where that was asked for. */
@@ -108,7 +110,7 @@ export interface Changes {
   signal: [{ readonly run: RunId; readonly name: string; readonly payload: string }, 'done' | 'unknown' | 'finished']
   /**
    * cancel: waiting → canceled; running: cancel is requested; `done` where the run was not ended yet. rerun: failed or canceled → waiting,
-   * due now, tries and crashes at 0, the attempt number and the steps kept. remove: an ended run is forgotten.
+   * due now, tries and crashes at 0, the attempt number and the steps kept, save what a wait left behind (`isOfWait` of core/waiting.ts). remove: an ended run is forgotten.
    */
   control: [
     { readonly run: RunId; readonly verb: 'cancel' | 'rerun' | 'remove'; readonly reason: string | null },
@@ -179,7 +181,9 @@ export type Question = { [K in QuestionKind]: QuestionOf<K> }[QuestionKind]
 
 /** A caller's transaction, joined. The run is there when it commits, and is never born claimed: nobody knows when that is. */
 export interface JoinedTx {
-  insert(run: NewRun): Inserted | Refused
+  insert(run: NewRun): Promise<Inserted | Refused>
+  /** Absent where the database is asked over a network. */
+  readonly insertNow?: (run: NewRun) => Inserted | Refused
 }
 
 /** What an attempt writes beside its run's end, and with it. */
@@ -195,10 +199,14 @@ export interface OwnTx {
  * rejects as a whole; a write that alone cannot be done answers `Refused` and its neighbours commit; time is the store's.
  */
 export interface Store {
-  /** Batches under way at once; they commit in the order they were sent. */
+  /**
+   * Batches under way at once. Writes about one run take effect in the order in which they were sent (a write's runs are its own, its claim's
+   * and its `by`'s; a presence's are all); those of different runs in any order.
+   */
   readonly flights: number
   /** Opens, migrates, checks; rejects with an `OFFSTAGE_STORE_*` error. */
   open(): Promise<Liveness>
+  /** Rejects where nobody knows whether it was written: it may even be written later. */
   write(batch: readonly Write[]): Promise<readonly Answer[]>
   read<K extends QuestionKind>(question: QuestionOf<K>): Promise<Questions[K][1]>
   /**

@@ -36,7 +36,9 @@ export function logLines(channels: Channels, logger: Logger, clock: Clock): void
       `The task "${task}" wrote for an attempt that is no longer the current one: nothing was changed.`,
     ),
   )
-  channels.on('run:rescued', ({ run }) => logger.warn({ run: run.id }, 'The run of a dead instance waits again.'))
+  channels.on('run:rescued', ({ run }) =>
+    logger.warn({ run: run.id }, 'A run of a dead instance, or past its deadline, waits again.'),
+  )
   channels.on('task:unknown', ({ task, version, since }) =>
     logger.warn(
       { task, version, since: since.toISOString() },

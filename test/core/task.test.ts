@@ -76,7 +76,7 @@ describe('a definition that is none is refused, with what it is called, what was
     [{ thread: 1 }, '`task(x).thread` must be true or false, got 1 (number).'],
     [{ input: {} }, '`task(x).input` must be a Standard Schema (https://standardschema.dev), got an object (Object).'],
     [{ input: { '~standard': {} } }, '`task(x).input` must be a Standard Schema'],
-    [{ queue: '' }, '`task(x).queue` must be a text that is not empty, got  (string).'],
+    [{ queue: '' }, '`task(x).queue` must be a well-formed text that is not empty, got  (string).'],
     [{ priority: 32_768 }, '`task(x).priority` must be a whole number from -32768 to 32767, got 32768 (number).'],
     [{ timeout: '5' }, '`task(x).timeout` must be a duration'],
     [{ timeout: Number.NaN }, '`task(x).timeout` must be a duration'],

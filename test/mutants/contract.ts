@@ -61,9 +61,9 @@ const SELECT_THEN_UPDATE: readonly Edit[] = [
   ),
   {
     file: 'src/stores/sqlite/rescue.ts',
-    search: 'for (const id of dead) sql.markDead.run(id)',
-    replace: `for (const id of dead) sql.markDead.run(id)
-  if (write.select) return { waiting: sql.orphans.rows(moment.steady, limit).map(([seq]) => String(seq)), ended: [] }
+    search: 'const marked = dead.filter((id) => sql.markDead.run(id) === 1)',
+    replace: `const marked = dead.filter((id) => sql.markDead.run(id) === 1)
+  if (write.select) return { waiting: sql.orphans.rows(moment.steady, limit).map(([seq]) => String(seq)), ended: [], dead: [] }
   if (write.selected?.length > 0) {
     const error = JSON.stringify(crashedFailure)
     sql.waitAgain.run(JSON.stringify(write.selected.map(Number)), moment.now, 1, error)

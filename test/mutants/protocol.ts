@@ -52,11 +52,11 @@ export const PROTOCOL_MUTANTS: readonly ProtocolMutant[] = [
       {
         file: 'src/durable/rescue.ts',
         search:
-          "    const { waiting, ended }: Rescued = accepted<'rescue'>(await ledger.add({ kind: 'rescue', dead, limit: AT_ONCE }))",
+          "    const answer: Rescued = accepted<'rescue'>(await ledger.add({ kind: 'rescue', dead, limit: AT_ONCE }))",
         replace: `    const select = { kind: 'rescue', dead, limit: AT_ONCE, select: true }
     const { waiting: selected } = accepted<'rescue'>(await ledger.add(select))
     const update = { kind: 'rescue', dead, limit: AT_ONCE, selected }
-    const { waiting, ended } = accepted<'rescue'>(await ledger.add(update))`,
+    const answer = accepted<'rescue'>(await ledger.add(update))`,
       },
       {
         file: MEMORY,
@@ -64,7 +64,7 @@ export const PROTOCOL_MUTANTS: readonly ProtocolMutant[] = [
         replace: `#rescue({ dead, limit, select, selected }, moment: Moment) {
     if (select) {
       const isLost = ({ run }) => dead.includes(run.instance) || !this.#keeping.isAlive(run.instance)
-      return { waiting: this.#keeping.inState('running').filter(isLost).map(({ run }) => run.id), ended: [] }
+      return { waiting: this.#keeping.inState('running').filter(isLost).map(({ run }) => run.id), ended: [], dead: [] }
     }
     for (const id of selected) {
       const kept = this.#keeping.runs.get(id)

@@ -46,7 +46,9 @@ async function resolve(batch: readonly Write[], side: Side): Promise<readonly Wr
 function comparable(answer: Answer): unknown {
   if (typeof answer === 'string') return answer
   if ('refused' in answer) return answer.refused
-  return 'ended' in answer ? { waiting: answer.waiting.toSorted(), ended: answer.ended.toSorted() } : answer
+  return 'ended' in answer
+    ? { dead: answer.dead.toSorted(), waiting: answer.waiting.toSorted(), ended: answer.ended.toSorted() }
+    : answer
 }
 
 const UNORDERED: readonly Question['kind'][] = ['instances', 'performing', 'unperformed']

@@ -1,3 +1,4 @@
+import type { Rescued } from '../../src/stores/store.ts'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Write } from '../../src/stores/store.ts'
@@ -101,10 +102,10 @@ test.each([
   for (const id of ['1', '2', '3']) write({ ...insert(id), claimFor: 'gone' } as Write) // it is an insert
   damage('1', change)
   const [answer] = write(rescue)
-  const { waiting, ended } = answer as { waiting: string[]; ended: string[] } // as a rescue answers
+  const { waiting, ended } = answer as Rescued // as a rescue answers
   expect([...waiting, ...ended].filter((id) => id !== '1').toSorted()).toEqual(['2', '3'])
   expect(read({ kind: 'find', run: '1' })).toMatchObject({ state })
-  expect(write(rescue)[0]).toEqual({ waiting: [], ended: [] })
+  expect(write(rescue)[0]).toEqual({ dead: [], waiting: [], ended: [] })
 })
 
 test('a running run without an instance is taken back without being told of anybody dead', () => {
@@ -113,7 +114,7 @@ test('a running run without an instance is taken back without being told of anyb
   expect(read({ kind: 'overdue' })).toBe(false)
   damage('1', 'instance = null')
   expect(read({ kind: 'overdue' })).toBe(true)
-  expect(write({ kind: 'rescue', dead: [], limit: 9 })).toEqual([{ waiting: ['1'], ended: [] }])
+  expect(write({ kind: 'rescue', dead: [], limit: 9 })).toEqual([{ dead: [], waiting: ['1'], ended: [] }])
   expect(read({ kind: 'overdue' })).toBe(false)
 })
 

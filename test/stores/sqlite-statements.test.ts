@@ -126,7 +126,7 @@ test('of a run whose attempts pass their deadline again and again the latest 100
   for (let attempt = 1; attempt <= 102; attempt++) {
     store.write(claim)
     store.pass(1_011)
-    expect(store.write({ kind: 'rescue', dead: [], limit: 9 })).toEqual([{ waiting: ['endless'], ended: [] }])
+    expect(store.write({ kind: 'rescue', dead: [], limit: 9 })).toEqual([{ dead: [], waiting: ['endless'], ended: [] }])
   }
   const { attempts } = store.read({ kind: 'details', run: 'endless' }) as DetailsRecord // the run is there
   expect(attempts.map(({ attempt }) => attempt)).toEqual(Array.from({ length: 100 }, (_, index) => index + 3))

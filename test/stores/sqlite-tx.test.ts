@@ -51,7 +51,7 @@ function begun(database: DatabaseSync): DatabaseSync {
 }
 
 const find = (store: Store, run: string) => store.read({ kind: 'find', run })
-const insert = (store: Store, tx: DatabaseSync, run: NewRun) => store.within(tx)!.insert(run)
+const insert = (store: Store, tx: DatabaseSync, run: NewRun) => store.within(tx)!.insertNow!(run)
 
 describe('a start within the transaction of a caller', () => {
   test('commits with it, at the store’s time, and nobody sees it before', async () => {

@@ -231,7 +231,8 @@ class MemoryStore implements Store {
   #rescue({ dead, limit }: WriteOf<'rescue'>, moment: Moment): seam.AnswerOf<'rescue'> {
     const { now } = moment
     const { instances, isOrphan, isOverdue, isCancelOverdue } = this.#keeping
-    for (const id of dead) {
+    const marked = dead.filter((id) => this.#keeping.isAlive(id))
+    for (const id of marked) {
       const known = instances.get(id)
       if (known) instances.set(id, { ...known, dead: true })
     }
@@ -247,7 +248,7 @@ class MemoryStore implements Store {
     const busy = new Set(this.#keeping.inState('running').map(({ run }) => run.instance))
     for (const [id, instance] of instances) if (instance.dead && !busy.has(id)) instances.delete(id)
     const { waiting = [], ended = [] } = Object.groupBy(taken, ({ state }) => (isDone(state) ? 'ended' : 'waiting'))
-    return { waiting: waiting.map(({ id }) => id), ended: ended.map(({ id }) => id) }
+    return { dead: marked, waiting: waiting.map(({ id }) => id), ended: ended.map(({ id }) => id) }
   }
 
   #prune(write: WriteOf<'prune'>, now: number): seam.AnswerOf<'prune'> {

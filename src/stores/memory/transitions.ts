@@ -3,7 +3,7 @@ import type { InstanceId } from '../../core/claim.ts'
 import type { Outcome, Parking } from '../../core/outcome.ts'
 import * as rescue from '../../core/rescue.ts'
 import { isDone, next, type RunVerb } from '../../core/run-state.ts'
-import { FOREVER, MOST_SIGNALS, signalStep } from '../../core/waiting.ts'
+import { isOfWait, FOREVER, MOST_SIGNALS, signalStep } from '../../core/waiting.ts'
 import type * as seam from '../store.ts'
 import type { RunRecord } from '../store.ts'
 import { addAttempt, type Kept } from './kept.ts'
@@ -136,6 +136,7 @@ export function requestCancel(kept: Kept, reason: string | null, { now, steady }
 }
 
 export function rerun(kept: Kept, now: number): void {
+  for (const step of kept.steps.values()) if (isOfWait(step)) kept.steps.delete(step.name)
   recordEnd(kept)
   kept.cancel = null
   const nothing = { reason: null, error: null, result: null, cancelRequested: false }

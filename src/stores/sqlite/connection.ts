@@ -3,6 +3,7 @@ import { OffstageError } from '../../core/errors.ts'
 import { MIGRATIONS } from './sql/schema.ts'
 import * as sql from './sql/settings.ts'
 import { prepared, Statement, type Prepared } from './statement.ts'
+import { WriteLock } from './write-lock.ts'
 
 /** Older ones may corrupt a file that two connections write (https://sqlite.org/wal.html#walresetbug). */
 const LIBRARY = [3, 51, 3]
@@ -18,6 +19,7 @@ export interface Opening {
 export class Connection {
   readonly database: DatabaseSync
   readonly #migrations: readonly string[]
+  readonly #lock: WriteLock | undefined
 
   constructor({ path, readOnly, migrations = MIGRATIONS }: Opening) {
     this.#migrations = migrations
@@ -31,6 +33,7 @@ export class Connection {
         this.database.exec(set)
         if (this.#value(read) !== value) throw unsafe(`${read} answers ${this.#value(read)} where ${value} was set`)
       }
+      this.#lock = readOnly ? undefined : new WriteLock(this.database)
       if (!readOnly) this.#migrate(path)
     } catch (error) {
       this.database.close()
@@ -44,20 +47,20 @@ export class Connection {
 
   /** All of it or nothing; once it has answered, it is on disk. */
   transaction<T>(work: () => T): T {
-    return this.#within(sql.BEGIN, work)
+    return this.#within(() => this.#lock?.take(), work)
   }
 
   /** Several questions to one state of the database. */
   snapshot<T>(work: () => T): T {
-    return this.#within(sql.SNAPSHOT, work)
+    return this.#within(() => this.database.exec(sql.SNAPSHOT), work)
   }
 
   close(): void {
     this.database.close()
   }
 
-  #within<T>(begin: string, work: () => T): T {
-    this.database.exec(begin)
+  #within<T>(begin: () => void, work: () => T): T {
+    begin()
     try {
       const answer = work()
       this.database.exec(sql.COMMIT)

@@ -38,7 +38,9 @@ function changed(
 function rerun(sql: Statements, run: string, now: number): boolean {
   const [seq, , attempt] = sql.stateOf.row(run) ?? []
   if (sql.keepEnd.run(run) === 1 && Number(attempt) > KEPT_ATTEMPTS) trimAttempts(sql, Number(seq))
-  return sql.rerun.run(run, now) === 1
+  if (sql.rerun.run(run, now) === 0) return false
+  sql.forgetWaits.run(Number(seq))
+  return true
 }
 
 function find(sql: Statements, run: string): RunRecord | undefined {

@@ -41,7 +41,10 @@ export class Presence implements Liveness {
     this.#beat.go()
   }
 
-  /** Of another boot; or its lock is free and its process gone, or silent where that cannot be known. What it left behind is removed. */
+  /**
+   * Of another boot; or its lock is free, and its process gone or the instance silent: it may have ended while its process goes on. What it
+   * left behind is removed.
+   */
   dead(instances: readonly InstanceRecord[]): readonly InstanceId[] {
     const dead = instances.filter((one) => isOfAnotherBoot(one, this.#here) || this.#isDead(one))
     for (const { id } of dead) {
@@ -53,7 +56,7 @@ export class Presence implements Liveness {
 
   /** Two evidences: a lock alone can be lost by whoever opens and closes its file in the process that holds it (POSIX). */
   #isDead(one: InstanceRecord): boolean {
-    const isOver = isKnowable(one, this.#here) ? isGone(one) : this.#beat.isSilent(one.id)
+    const isOver = (isKnowable(one, this.#here) && isGone(one)) || this.#beat.isSilent(one.id)
     return isOver && isFree(this.#fileOf(one.id))
   }
 

@@ -1,29 +1,47 @@
 import type { State } from '../../core/run-state.ts'
 import type { WriteOf } from '../store.ts'
+import { isOfOneRow } from './failures.ts'
 import type * as texts from './sql/rescues.ts'
 import type { Prepared } from './statement.ts'
 
 type Statements = Prepared<typeof texts>
+/** How many times as many, where some stay. */
+const BEYOND = 20
 const ENDED = ['succeeded', 'failed', 'canceled'] as const satisfies readonly State[]
 
 /** Forgets ended runs, those that ended first before others: what is too old, then what is too much. Answers how many. */
 export function prune(sql: Statements, { retention, limit }: WriteOf<'prune'>, now: number): number {
-  const old = firstEnded(sql, (state) => now - retention[state], limit)
-  if (old.length > 0) sql.forget.run(JSON.stringify(old))
+  const old = forgotten(sql, (state) => now - retention[state], limit)
   const most = retention.maxBytes
-  if (most === null || bytes(sql) <= most) return old.length
-  const young = firstEnded(sql, () => Number.MAX_SAFE_INTEGER, limit - old.length)
+  if (most === null || bytes(sql) <= most) return old
+  const young = firstEnded(sql, () => Number.MAX_SAFE_INTEGER, limit - old)
   // Each by itself: how much room that makes is known only afterwards.
   let count = 0
-  while (count < young.length && bytes(sql) > most) count += sql.forget.run(JSON.stringify([young[count]]))
-  return old.length + count
+  for (const seq of young) if (bytes(sql) > most) count += forget(sql, [seq])
+  return old + count
 }
 
-function firstEnded(
-  sql: Statements,
-  until: (state: (typeof ENDED)[number]) => number,
-  limit: number,
-): readonly number[] {
+type Until = (state: (typeof ENDED)[number]) => number
+
+/** A run that a row of the user's refers to stays: then each goes by itself, and more are looked at than are asked for. */
+function forgotten(sql: Statements, until: Until, limit: number): number {
+  const all = firstEnded(sql, until, limit)
+  const count = all.length === 0 ? 0 : forget(sql, all)
+  if (count === all.length) return count
+  return firstEnded(sql, until, limit * BEYOND).reduce((sum, seq) => (sum < limit ? sum + forget(sql, [seq]) : sum), 0)
+}
+
+/** None of them, where one is referred to. */
+function forget(sql: Statements, seqs: readonly number[]): number {
+  try {
+    return sql.forget.run(JSON.stringify(seqs))
+  } catch (error) {
+    if (isOfOneRow(error)) return 0
+    throw error
+  }
+}
+
+function firstEnded(sql: Statements, until: Until, limit: number): readonly number[] {
   const ended = ENDED.flatMap((state) => sql.ended.rows(state, until(state), limit)) as (readonly [number, number])[] // the schema is strict
   return ended
     .sort(([a, at], [b, then]) => at - then || a - b)

@@ -43,7 +43,7 @@ interface Turn {
 /** The dead's first, then those past their deadline, then those whose cancel was asked for too long ago. */
 export function rescue(parts: RescueParts, { dead, limit }: WriteOf<'rescue'>): Rescued {
   const { sql, moment } = parts
-  for (const id of dead) sql.markDead.run(id)
+  const marked = dead.filter((id) => sql.markDead.run(id) === 1)
   const waiting: RunId[] = []
   const ended: RunId[] = []
   for (const [found, turnOf] of [
@@ -60,7 +60,7 @@ export function rescue(parts: RescueParts, { dead, limit }: WriteOf<'rescue'>): 
     }
   }
   sql.buryDead.run()
-  return { waiting, ended }
+  return { dead: marked, waiting, ended }
 }
 
 function lostOf(row: Row): Lost {

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { OffstageError } from '../../core/errors.ts'
@@ -5,6 +6,7 @@ import { fromFailure } from '../../core/failure.ts'
 import type { Liveness } from '../../core/liveness.ts'
 import { refuse } from '../../core/options.ts'
 import type { RunError } from '../../core/run.ts'
+import { safely } from '../../core/thrown.ts'
 import { Asker, besides } from '../../runtime/port.ts'
 import { realClock } from '../../runtime/world.ts'
 import type { Answer, JoinedTx, OwnTx, Question, QuestionKind, QuestionOf, Questions, Store, Write } from '../store.ts'
@@ -29,14 +31,18 @@ export class SqliteStore implements Store {
   /** `time`: the store's now, over shared memory, in place of the real one. */
   constructor({ path, time }: { readonly path: string; readonly time?: Float64Array }) {
     if (path === '' || path === ':memory:') refuse('path', 'the path of a file (for memory there is memoryStore)', path)
-    this.#path = resolve(path)
+    // As SQLite follows it: its -wal and our presence lie beside the file itself, by whatever name it is opened.
+    this.#path = safely(() => realpathSync.native(path)) ?? resolve(path)
     this.#time = time
     this.#presence = new Presence(folderOf(this.#path), realClock)
   }
 
+  /** One that was closed can be opened again; one that is open, or opening, is somebody's. */
   async open(): Promise<Liveness> {
-    this.#refuseClosed()
-    if (this.#writer !== undefined) throw isTaken(this.#path)
+    await this.#closing
+    if (this.#writer !== undefined && this.#closing === undefined) throw isTaken(this.#path)
+    this.#closing = undefined
+    this.#reader = undefined
     this.#writer = this.#start(false)
     try {
       await this.#writer

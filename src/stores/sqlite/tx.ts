@@ -27,7 +27,8 @@ export function joined(tx: unknown, place: Place): JoinedTx | undefined {
       `The connection given as \`tx\` is not within a transaction. ${HOW_TO_BEGIN}`,
     )
   mustWaitForFsync(tx)
-  return { insert: (run) => insertOn(tx, run, place) }
+  const insertNow = (run: NewRun): Inserted | Refused => insertOn(tx, run, place)
+  return { insert: async (run) => insertNow(run), insertNow }
 }
 
 /** Two libraries in one process do not see each other's locks: both write, and one of the commits is gone. */

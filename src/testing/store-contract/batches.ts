@@ -76,6 +76,29 @@ export const batches: readonly StorePromise[] = [
     },
   },
   {
+    promise: 'of batches that are written at once, what was sent first of a run takes effect first',
+    keep: async (world) => {
+      // A connection that is new is slower than one that is not: once is not enough.
+      for (let round = 0; round < 10; round++) {
+        const { claim } = await world.running()
+        const crowd = Array.from({ length: 64 }, (): Write => ({ kind: 'insert', run: world.run() }))
+        const child = world.run({ parent: claim.run })
+        const [first, second] = await Promise.all([
+          world.store.write([
+            ...crowd,
+            { kind: 'note', claim, notes: [{ type: 'output', data: '1' }] },
+            { kind: 'record', claim, step: { name: 'a', result: '1' } },
+            { kind: 'insert', run: child, by: claim },
+          ]),
+          world.store.write([{ kind: 'settle', claim, outcome: succeeded('1') }]),
+        ])
+        deepEqual(first.slice(-3, -1), ['done', 'done'])
+        equal((await world.find(child.id)).parent, claim.run)
+        deepEqual(second, [{ state: 'succeeded', at: world.now }])
+      }
+    },
+  },
+  {
     promise: 'whoever alters what he gave or got alters nothing in the store',
     keep: async (world) => {
       const tags = ['a']

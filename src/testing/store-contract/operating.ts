@@ -2,6 +2,7 @@ import { deepEqual, equal } from 'node:assert/strict'
 import type { RunId } from '../../core/claim.ts'
 import { failed, released, retryIn, succeeded } from '../../core/outcome.ts'
 import { POISONED_AT } from '../../core/rescue.ts'
+import { signalStep, sleepStep, waitStep } from '../../core/waiting.ts'
 import type { Changes, Note } from '../../stores/store.ts'
 import { LEADS } from './leads.ts'
 import type { StorePromise } from './promise.ts'
@@ -25,6 +26,24 @@ async function seasoned(world: World): Promise<string> {
 }
 
 export const operating: readonly StorePromise[] = [
+  {
+    promise: 'a run that is run again waits anew: what is kept is its steps, its sleeps and the signals that came',
+    keep: async (world) => {
+      const { claim } = await world.running()
+      const steps = [
+        { name: 'a', result: '1' },
+        { name: sleepStep('s'), result: '5' },
+        { name: signalStep({ name: 'came', nth: 1 }), result: '["x"]' },
+        { name: waitStep({ name: 'came', nth: 1 }), result: '7' },
+        { name: signalStep({ name: 'late', nth: 1 }), result: '[]' },
+        { name: waitStep({ name: 'late', nth: 1 }), result: '7' },
+      ]
+      for (const step of steps) await world.does({ kind: 'record', claim, step })
+      await world.settle(claim, failed('error', boom))
+      await world.control(claim.run, 'rerun')
+      deepEqual(await world.store.read({ kind: 'steps', run: claim.run }), steps.slice(0, 3))
+    },
+  },
   {
     promise: 'a run that failed is run again from nothing but what it remembers',
     keep: async (world) => {

@@ -62,6 +62,16 @@ const rescued = (orphan: Orphan): StorePromise => ({
 export const rescuing: readonly StorePromise[] = [
   ...ORPHANS.map(rescued),
   {
+    promise: 'those that a rescue marks dead are named, once',
+    keep: async (world) => {
+      const [one, two] = [await world.join(), await world.join()]
+      const rescue = (...dead: readonly InstanceId[]) => world.does({ kind: 'rescue', dead, limit: 9 })
+      deepEqual(await rescue(one, 'nobody'), { dead: [one], waiting: [], ended: [] })
+      deepEqual(await rescue(one, two), { dead: [two], waiting: [], ended: [] })
+      deepEqual(await rescue(), { dead: [], waiting: [], ended: [] })
+    },
+  },
+  {
     promise: 'the runs of the living are left alone',
     keep: async (world) => {
       const [living, dead] = [await world.running(), await world.running()]

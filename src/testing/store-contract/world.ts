@@ -213,8 +213,9 @@ export class World {
   }
 
   /** These die, and their runs are taken back. */
-  async rescue(dead: readonly InstanceId[], limit = 100): Promise<Rescued> {
-    return this.does({ kind: 'rescue', dead, limit })
+  async rescue(dead: readonly InstanceId[], limit = 100): Promise<Omit<Rescued, 'dead'>> {
+    const { waiting, ended } = await this.does({ kind: 'rescue', dead, limit })
+    return { waiting, ended }
   }
 
   async find(run: RunId): Promise<RunRecord> {

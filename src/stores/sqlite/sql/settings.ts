@@ -29,6 +29,9 @@ export const SETTINGS: readonly Setting[] = [
   setting('foreign_keys', 1),
 ]
 
+/** Of who writes: a look at the lock, and no longer. See write-lock.ts. */
+export const LOOK = 'pragma busy_timeout = 1'
+
 export const BEGIN = 'begin immediate'
 export const SNAPSHOT = 'begin'
 export const COMMIT = 'commit'

@@ -1,4 +1,5 @@
 import { KEPT_EVENTS } from '../../../core/run-events.ts'
+import { RESERVED } from '../../../core/waiting.ts'
 import { COLUMNS } from '../rows.ts'
 import { STAGES } from './schema.ts'
 import { after, CANCELED, CURRENT, FAILED, GONE, LEFT, RUNNING, WAITING } from './states.ts'
@@ -61,6 +62,11 @@ update offstage_runs set
   state = ${after('failed', 'rerun')}, stage = ${STAGES.ready}, due_at = ?2, tries = 0, crashes = 0,
   reason = null, error = null, result = null, finished_at = null, cancel_at = null, cancel_error = null, ${LEFT}
 where id = ?1 and (state = ${FAILED} or state = ${CANCELED})`
+
+/** What a wait left behind: `isOfWait` of core/waiting.ts. */
+export const forgetWaits: string = `
+delete from offstage_steps
+where run = ?1 and (name glob '${RESERVED}wait:*' or (name glob '${RESERVED}signal:*' and result = '[]'))`
 
 export const remove: string = `delete from offstage_runs where id = ?`
 
