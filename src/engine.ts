@@ -110,6 +110,7 @@ export class Engine {
     from,
   }: Asked & { readonly inputs: readonly unknown[] }): Promise<readonly Started[]> {
     if (this.#closing && from === undefined) throw new ShutdownError()
+    if (!Array.isArray(inputs)) refuse('startMany(task, inputs)', 'an array', inputs)
     if (inputs.length > 1 && options?.idempotencyKey !== undefined)
       refuse('start.options.idempotencyKey', 'left out where there are several inputs: a key is of one run', inputs)
     const known = knownTask(task, await this.#registry)

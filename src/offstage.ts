@@ -51,7 +51,7 @@ export function createOffstage(options: OffstageOptions = {}): Offstage {
       return begun.then(() => engine.ready())
     },
     runs: operate({ runs: engine.runs, channels, clock }),
-    drain: (drainOptions?: { readonly deadline?: Duration }) =>
+    drain: async (drainOptions?: { readonly deadline?: Duration }) =>
       engine.drain(parseDeadline(drainOptions, 'drain', DRAIN)),
     close,
     [Symbol.asyncDispose]: async () => {

@@ -36,7 +36,7 @@ export interface TaskDefinition<P, O, D extends boolean = boolean, I = P> {
   readonly queue?: string
   /** −32768…32767, higher first. Default 0. */
   readonly priority?: number
-  /** Of one attempt, from its first line. Default '1h' for a durable task, none in memory. */
+  /** Of one attempt: from its first line or, of a durable run, from its claim. Default '1h' for a durable task, none in memory. */
   readonly timeout?: Duration
   /** What becomes of an attempt whose process died. Default 'retry'. */
   readonly onCrash?: 'retry' | 'fail'
@@ -71,12 +71,13 @@ export interface DurableContext extends TaskContext {
   step<T>(name: string, fn: (step: StepContext) => JsonOf<T> | Promise<JsonOf<T>>): Promise<T>
   /**
    * Gives the run's place back until then; names are unique in a run. It is called again from its first line afterwards, with the results
-   * of its finished steps: what stands before a sleep belongs into a step. It counts as no try.
+   * of its finished steps: what stands before a sleep belongs into a step. It counts as no try. Never race it: a wait that was begun parks the
+   * run, also where something else was quicker; bound a step by its own signal, a child by `result({ timeout })`.
    */
   sleep(name: string, until: Duration | Date): Promise<void>
   /**
    * The payload of the signal that `offstage.signal(run, name, payload)` sent or will send, as `sleep` waits. The n-th call of a name gets
-   * the n-th signal of it. Rejects with TimeoutError where none came within `timeout`, and with OFFSTAGE_INVALID_INPUT where `schema` refuses it.
+   * the n-th signal of it. Rejects with TimeoutError where none came within `timeout` (in later tries too, until a rerun: catch it), and with OFFSTAGE_INVALID_INPUT where `schema` refuses it.
    */
   waitFor<T = Json>(signal: string, options?: WaitOptions<T>): Promise<T>
   /** Written here, committed with the run's end, exactly once or, where the run does not succeed, not at all. Absent where the store has no transactions (memory). */

@@ -1,5 +1,6 @@
-import type { Claim } from '../core/claim.ts'
+import { claimText, type Claim } from '../core/claim.ts'
 import type { Clock } from '../core/clock.ts'
+import { FencedError } from '../core/errors.ts'
 import type { Parking } from '../core/outcome.ts'
 import type { Logger } from '../core/logger.ts'
 import type { PayloadLimit, PayloadLimits } from '../core/payload.ts'
@@ -104,7 +105,10 @@ export class Attempt implements Parent, Origin {
       logged: (level, fields, message) => this.#tell((notes) => notes.log(level, ...this.#mask.line(fields, message))),
       progress: (data) => this.#tell((notes) => notes.progress(data)),
       emit: (data) => this.#tell((notes) => notes.output(data)),
-      start: (child, ...args) => this.#remembered.during(() => start(child, ...args)),
+      start: async (child, ...args) => {
+        if (this.#held.ending.reason !== undefined) throw this.#held.ending.reason
+        return this.#remembered.during(() => start(child, ...args))
+      },
       flow: () => this.#remembered,
       tx: () => this.#transaction?.face,
     })
@@ -120,6 +124,8 @@ export class Attempt implements Parent, Origin {
 
   park(parking: Parking): void {
     this.#held.ending.park(parking)
+    // What the code does beside its wait stops: it is called again from its first line.
+    this.#held.ending.abort(new FencedError(claimText(this.claim)))
   }
 
   /** The store's at the claim, and what has passed since: never ahead of it, whatever this process's wall clock says. */

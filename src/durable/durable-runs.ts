@@ -257,10 +257,10 @@ export class DurableRuns implements Runs, Starter, Drainable {
     const { concurrency } = this.#parts
     const begun = this.#worker.begun
     if (this.#drains++ === 0 && concurrency === 0) this.#rounds = this.#beginRounds()
+    await using _drain = { [Symbol.asyncDispose]: async () => void (--this.#drains === 0 && (await this.#rest())) }
     if (concurrency === 0) await this.#rescue.tick()
     this.#worker.bound = concurrency === 0 ? DRAINED_AT_ONCE : concurrency
     const left = !(await this.#worker.exhausted(signal))
-    if (--this.#drains === 0) await this.#rest()
     return { performed: this.#worker.begun - begun, left }
   }
 

@@ -23,9 +23,9 @@ export class KeptTx {
     },
   })
 
-  /** Those that were not awaited are part of the end too. What is added later is not: a repeated write must stay the same. */
+  /** Those that were not awaited are part of the end too, and rejects where one of them was refused. What is added later is not: a repeated write must stay the same. */
   async statements(): Promise<readonly TxStatement[]> {
-    if (this.#asked.size > 0) await Promise.allSettled(this.#asked)
+    if (this.#asked.size > 0) await Promise.all(this.#asked)
     return [...this.#own.statements]
   }
 }

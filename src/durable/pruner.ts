@@ -34,7 +34,7 @@ export class Pruner implements Role {
     const { clock, stopped } = this.#parts
     if (clock.monotonic() < this.#due) return
     this.#due = clock.monotonic() + EVERY
-    while (!stopped() && (await this.#prune()) >= AT_ONCE);
+    while (!stopped() && (await this.#prune()) > 0);
   }
 
   async #prune(): Promise<number> {

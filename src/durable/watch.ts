@@ -5,11 +5,15 @@ import type { RunEvent } from '../core/run-events.ts'
 import type { RunEnd } from '../core/runs.ts'
 import { follow, type View } from '../runtime/follow.ts'
 import { Throttle } from '../runtime/throttle.ts'
+import { timeoutIn } from '../runtime/timers.ts'
 import type { Retention, Store } from '../stores/store.ts'
 import { endOf, runOf } from './records.ts'
 
 /** Others commit as often as they like: those who wait look again at most that often, and the last time always. */
 const LOOK_AGAIN = 250
+
+/** Who waits keeps the process alive; and should a commit ever go unheard, it is looked at then. */
+const LOOK_ANYWAY = 30_000
 
 /** A backlog of any length must not be remembered here: beyond that many, the store is asked. */
 const EXPECTED = 10_000
@@ -37,11 +41,14 @@ export class Watch {
   /** Started here and not ended yet, as far as is known: their end will most likely be told here, so waiting for it needs no look at the store first. */
   readonly #expected = new Set<RunId>()
   readonly #look: Throttle<void>
+  readonly #clock: Clock
+  #patience: Disposable | undefined
   readonly #over = new AbortController()
 
   constructor({ store, clock, retention }: WatchParts) {
     this.#store = store
     this.#retention = retention
+    this.#clock = clock
     this.#look = new Throttle(clock, LOOK_AGAIN, () => this.#wakeAll())
   }
 
@@ -147,12 +154,23 @@ export class Watch {
       signal?.removeEventListener('abort', stop)
       waiting.delete(wake)
       if (waiting.size === 0) this.#waiting.delete(run)
+      if (this.#waiting.size === 0) this.#rest()
       resolve(end)
     }
     const stop = (): void => wake()
     const change = { told: promise, free: stop, isOver: false }
     signal?.addEventListener('abort', stop, { once: true })
     waiting.add(wake)
+    this.#patience ??= timeoutIn(this.#clock, LOOK_ANYWAY, () => {
+      this.#patience = undefined
+      this.#wakeAll()
+    })
     return change
+  }
+
+  /** Nobody waits. */
+  #rest(): void {
+    this.#patience?.[Symbol.dispose]()
+    this.#patience = undefined
   }
 }

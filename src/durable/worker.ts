@@ -64,7 +64,6 @@ export class Worker implements Drainable, Holder {
   #stopped = false
   /** Attempts begun here since the start. */
   begun = 0
-  /** For runs that become due. */
   readonly #alarm: Alarm
   readonly #quieter = new Set<() => void>()
 
@@ -79,6 +78,7 @@ export class Worker implements Drainable, Holder {
   set bound(bound: number) {
     this.#places.bound = bound
     if (bound > 0) this.wake()
+    else this.#alarm.silence()
   }
 
   /** Runs performed here. */
@@ -124,7 +124,6 @@ export class Worker implements Drainable, Holder {
     // A repeated parent asks for its child again: that one waits, runs or has ended already, here or elsewhere.
     if (disposition === 'existing') return
     if (claimed) this.#begin(bornRunning(run, createdAt, this.#parts.instance()))
-    else if (!this.#places.isOpen) return
     else if (dueAt > createdAt) this.#askIn(dueAt - createdAt)
     else this.wake(run.priority)
   }
@@ -154,7 +153,7 @@ export class Worker implements Drainable, Holder {
   async idle(): Promise<void> {
     this.#stopped = true
     this.#alarm[Symbol.dispose]()
-    this.#tellQuiet()
+    this.#lookAgain()
     while (!this.#isQuiet()) await this.#quieterThan()
   }
 
@@ -166,7 +165,7 @@ export class Worker implements Drainable, Holder {
   }
 
   #askIn(ms: number): void {
-    this.#alarm.ringIn(Math.min(ms, LOOK_ANYWAY))
+    if (this.#places.isOpen) this.#alarm.ringIn(Math.min(ms, LOOK_ANYWAY))
   }
 
   /** It is worth a claim only where something is known to wait: what others insert the store tells, and suspects are passed over untold. */
@@ -291,7 +290,10 @@ export class Worker implements Drainable, Holder {
   }
 
   #tellQuiet(): void {
-    if (this.#quieter.size === 0 || !this.#isQuiet()) return
+    if (this.#isQuiet()) this.#lookAgain()
+  }
+
+  #lookAgain(): void {
     for (const resolve of this.#quieter) resolve()
     this.#quieter.clear()
   }

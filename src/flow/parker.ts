@@ -102,8 +102,8 @@ export class Parker {
     const left = by === 'duration' && moment !== null ? Math.max(0, Math.ceil(moment - journal.now())) : null
     const signal = all.find((wait) => wait.signal !== null)?.signal ?? null
     this.#isParked = true
+    this.#waiting.clear() // none of them settles: not by the signal either, which says from now on that the attempt is over
     journal.park({ kind: 'parked', name: first.step, after: left, at: by === 'duration' ? null : moment, signal })
-    this.#waiting.clear()
   }
 
   /** Only then is it looked again who waits: another wait may have begun, or the code have gone on. */

@@ -14,7 +14,8 @@ type Drain = () => Promise<boolean>
  */
 export function drainAtExit(drain: Drain): Disposable {
   // While a drain is under way the handler is there already.
-  if (drains.size === 0 && !draining) for (const signal of SIGNALS) process.on(signal, drainAll)
+  // Ours is called first: a `once` listener that Node had called before would no longer be counted, and the exit be taken for ours.
+  if (drains.size === 0 && !draining) for (const signal of SIGNALS) process.prependListener(signal, drainAll)
   drains.add(drain)
   return {
     [Symbol.dispose]() {

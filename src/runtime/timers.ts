@@ -58,8 +58,14 @@ export class Alarm implements Disposable {
     this.#next = { at, timer: timeoutIn(this.#clock, ms, ring) }
   }
 
+  /** What it was asked for is forgotten. */
+  silence(): void {
+    this.#next?.timer[Symbol.dispose]()
+    this.#next = undefined
+  }
+
   [Symbol.dispose](): void {
     this.#over = true
-    this.#next?.timer[Symbol.dispose]()
+    this.silence()
   }
 }

@@ -130,7 +130,8 @@ export interface Changes {
    * At most `limit` in all.
    */
   rescue: [{ readonly dead: readonly InstanceId[]; readonly limit: number }, Rescued]
-  /** Forgets ended runs older than the retention, then the oldest ended while more than `maxBytes` are in use; at most `limit`. */
+  /** Forgets ended runs older than the retention, then the oldest ended while more than `maxBytes` are in use; at most `limit`, and
+   * fewer where that would take long: none are left where the answer is 0. */
   prune: [{ readonly retention: Retention; readonly limit: number }, { readonly removed: number }]
 }
 export type Kind = keyof Changes

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Clock } from '../core/clock.ts'
-import { OffstageError } from '../core/errors.ts'
+import { claimText } from '../core/claim.ts'
+import { FencedError, OffstageError } from '../core/errors.ts'
 import { toFailure } from '../core/failure.ts'
 import type { Logger, LogLevel } from '../core/logger.ts'
 import { notBuilt, refuse } from '../core/options.ts'
@@ -133,7 +134,10 @@ export class ThreadAttempt {
     const journal: Journal = {
       recall: (name) => this.#ask('recall', { call, name }),
       record: (name, result) => this.#ask('record', { call, name, result }),
-      park: (parking) => this.#parked.resolve(new Parked(parking)),
+      park: (parking) => {
+        this.#parked.resolve(new Parked(parking))
+        this.#ending.abort(new FencedError(claimText(claim)))
+      },
       now: () => (now ?? 0) + clock.monotonic() - this.#began,
     }
     const { signal } = this.#ending

@@ -403,6 +403,18 @@ test('a listener that throws stops neither the run nor the other listeners, and 
   expect(lines).toHaveLength(1)
 })
 
+test('a listener whose promise rejects ends nothing, and is told to the logger as one that throws', async () => {
+  const { offstage, lines } = stage()
+  const broken = new Error('of a listener')
+  // oxlint-disable-next-line typescript/no-misused-promises -- it is what is tested
+  offstage.on('run:started', async () => {
+    throw broken
+  })
+  expect(await offstage.execute(task({ name: 'quick', run: () => 1 }))).toBe(1)
+  await turns()
+  expect(lines).toEqual([{ level: 'error', fields: { err: broken }, message: 'A listener threw.' }])
+})
+
 test('no line that is logged holds what a run was given, or came to', async () => {
   const { offstage, lines } = stage()
   const flaky = task({

@@ -239,4 +239,20 @@ describe('close', () => {
     const [record] = [await one.place().read({ kind: 'find', run: handle.id })]
     expect(record).toMatchObject({ state: 'succeeded', progress: { fraction: 0.5 } })
   })
+
+  test('ends in order, and gives the signals back, whatever the logger throws', async () => {
+    const listeners = (): readonly number[] => ['SIGTERM', 'SIGINT'].map((name) => process.listenerCount(name))
+    const before = listeners()
+    const broken = (): never => {
+      throw new Error('of the logger')
+    }
+    const one = await idle([deaf], {
+      shutdown: { signals: true, grace: '1s' },
+      logger: { debug: broken, info: broken, warn: broken, error: broken },
+    })
+    const handle = await one.offstage.start(deaf)
+    await turns()
+    expect((await soon(one.offstage.close())).abandoned).toMatchObject([{ id: handle.id }])
+    expect(listeners()).toEqual(before)
+  })
 })

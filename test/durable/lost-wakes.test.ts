@@ -2,6 +2,7 @@ import { memoryStore } from 'offstage/memory'
 import { task } from 'offstage'
 import { expect, test, vi } from 'vitest'
 import { turns, type FakeClock } from '../setup/fake-clock.ts'
+import { failure, gate } from '../setup/stage.ts'
 import { instances } from './instance.ts'
 
 // What the simulator found: sequences after which nobody would have looked again.
@@ -65,3 +66,28 @@ test('a claim whose reply is merely late is not given back: its run is performed
   await world.clock.advance(30_000)
   expect(attempts).toEqual([1])
 })
+
+test.each([
+  ['its deadline had passed', { timeout: '1s' }, async () => {}],
+  ['its cancel was not heeded', {}, async (cancel: () => Promise<unknown>) => void (await cancel())],
+] as const)(
+  'the end of a run that this instance gave up is there for whoever asks later: %s',
+  async (_, policy, end) => {
+    const deaf = task({ name: 'deaf', durable: true, retry: 1, ...policy, run: () => gate().opened })
+    const store = memoryStore()
+    store.wakes = () => ({ [Symbol.dispose]() {} }) // as a file: nobody is woken by his own commits
+    const one = instance([deaf], { place: () => store })
+    await soon(one.offstage.ready)
+    const handle = await one.offstage.start(deaf)
+    await soon(one.seen('run:started'))
+    await end(() => handle.cancel())
+    world.clock.skip(11_000) // its own timers come late, as where the event loop was held: the round that looks for such runs is first
+    await world.clock.advance(12_000)
+    const { state } = await handle.status()
+    expect(state).toMatch(/failed|canceled/)
+    for (const asked of [handle, one.offstage.handle(deaf, handle.id)])
+      expect(await soon(failure(asked.result({ timeout: '1m' })))).toMatchObject({
+        code: state === 'failed' ? 'OFFSTAGE_RUN_FAILED' : 'OFFSTAGE_CANCELED',
+      })
+  },
+)

@@ -79,3 +79,12 @@ test('a reading thread that could not be started is started anew', async () => {
   await store.close()
   rmSync(folder, { recursive: true })
 })
+
+test.each(STORES)('an opening that failed once is made up for by the next start, kept in %s', async (_, newPlace) => {
+  const quick = task({ name: 'quick', durable: true, run: (n: number) => n + 1 })
+  const { offstage, store } = instances(newPlace)([quick])
+  store.fail('presence', 'before')
+  await expect(offstage.ready).rejects.toThrow('reply lost before the commit')
+  expect(await offstage.execute(quick, 1)).toBe(2)
+  expect(store.opened).toBe(2)
+})

@@ -79,7 +79,7 @@ describe.each(STORES)('runs kept in %s:', (_, newPlace) => {
         run: async (_: void, ctx) => {
           await (await ctx.start(child)).result()
           await ctx.step('one', () => 1)
-          await ctx.sleep('rest', 1)
+          await ctx.sleep('rest', 100)
           return 'awake'
         },
       })

@@ -144,12 +144,12 @@ describe('a look', () => {
     const { role, time, removed } = pruner({ ended: 1_200 })
     time.skip(2_000)
     await role.tick()
-    expect(removed).toEqual([500, 500, 200])
+    expect(removed).toEqual([500, 500, 200, 0])
     await role.tick()
-    expect(removed).toHaveLength(3)
+    expect(removed).toHaveLength(4)
     time.skip(MINUTE)
     await role.tick()
-    expect(removed).toEqual([500, 500, 200, 0])
+    expect(removed).toEqual([500, 500, 200, 0, 0])
   })
 
   test('comes first at a moment of its own, some seconds after its start', async () => {
@@ -164,7 +164,7 @@ describe('a look', () => {
       expect(removed).toEqual([])
       time.skip(1)
       await role.tick()
-      expect(removed).toEqual([1])
+      expect(removed).toEqual([1, 0])
     }
   })
 

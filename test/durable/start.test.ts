@@ -27,6 +27,28 @@ describe.each(STORES)('durable runs, kept in %s:', (_, newPlace) => {
       }
     })
 
+    test('in a transaction takes no signal: nobody could say what it cancels before the commit', async () => {
+      const { offstage, store } = instance([quick], { worker: false })
+      await offstage.ready
+      const options = { tx: {}, signal: new AbortController().signal }
+      const error = { code: 'OFFSTAGE_BAD_OPTION', message: expect.stringContaining('start.options.signal') as string }
+      expect(await failure(offstage.start(quick, 1, options))).toMatchObject(error)
+      expect(await failure(Promise.try(() => offstage.startSync(quick, 1, options)))).toMatchObject(error)
+      expect(store.kinds('insert')).toEqual([])
+    })
+
+    test.each([
+      ['owner', { owner: '\ud800' }],
+      ['queue', { queue: 'q\udc00' }],
+      ['tags[1]', { tags: ['a', '\ud800a'] }],
+    ] as const)('takes no half of a surrogate pair as its %s', async (name, options) => {
+      const { offstage } = instance([quick], { worker: false })
+      expect(await failure(offstage.start(quick, 1, options))).toMatchObject({
+        code: 'OFFSTAGE_BAD_OPTION',
+        message: expect.stringContaining(`start.options.${name}`) as string,
+      })
+    })
+
     test('has the run on record when it is answered, for every other instance too', async () => {
       const { offstage, place } = instance([quick], { worker: false })
       const other = instance([quick], { worker: false, place })

@@ -256,6 +256,18 @@ describe.each(STORES)('durable runs that wait, kept in %s:', (_, newPlace) => {
       expect(await handle.status()).toMatchObject({ tries: 1 })
     })
 
+    test.each<unknown>(['', 'x'.repeat(201), 'go\ud800', 5, null])(
+      'can be told of no signal named %j: it is refused where it is sent',
+      async (name) => {
+        const one = instance([waits])
+        const handle = await one.offstage.start(waits, 1)
+        expect(await failure(one.offstage.signal(handle.id, name as string))).toMatchObject({
+          code: 'OFFSTAGE_BAD_OPTION',
+        })
+        expect(one.store.kinds('signal')).toEqual([])
+      },
+    )
+
     test('answers what came before the run began', async () => {
       const one = instance([waits])
       const handle = await one.offstage.start(waits, 1, { delay: 50 })

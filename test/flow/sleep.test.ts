@@ -54,7 +54,7 @@ describe('a sleep', () => {
     },
   )
 
-  test.each<unknown>(['', 'x'.repeat(201), 'offstage:a', 5, undefined])('has no name %j', async (name) => {
+  test.each<unknown>(['', 'x'.repeat(201), 'offstage:a', '\ud800', 5, undefined])('has no name %j', async (name) => {
     const { flow } = attempt()
     await expect(flow.sleep(name as string, 1)).rejects.toMatchObject({ code: 'OFFSTAGE_BAD_OPTION' })
   })

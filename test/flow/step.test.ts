@@ -74,7 +74,7 @@ test('one name is for one step of an attempt', async () => {
   await expect(flow.step('a', () => 3)).rejects.toMatchObject({ code: 'OFFSTAGE_BAD_OPTION' })
 })
 
-test.each<unknown>(['', 'x'.repeat(201), 'offstage:child:report#1', 'offstage:', 5, undefined])(
+test.each<unknown>(['', 'x'.repeat(201), 'offstage:child:report#1', 'offstage:', '\ud800', 5, undefined])(
   '%j is no name of a step',
   async (name) => {
     const { journal, flow } = attempt()

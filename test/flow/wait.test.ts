@@ -69,6 +69,7 @@ test('a schema has the last word on the payload', async () => {
 test.each<[unknown, unknown]>([
   ['', {}],
   ['x'.repeat(201), {}],
+  ['\ud800', {}],
   [5, {}],
   ['a', { timeout: '5' }],
   ['a', { timeout: -1 }],

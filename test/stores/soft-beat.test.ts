@@ -67,3 +67,15 @@ test('a lock that is held is no death, however long the beat is silent', () => {
   clock.time += 15_000
   expect(observer.dead([record])).toEqual(['stopped'])
 })
+
+test('an instance that ended while its process goes on, as that of a thread, is dead when its beat stood still for 15 s', () => {
+  const ended = new Presence(folder, clock)
+  const record = ended.begin('ended') // of this very process
+  ended.end() // closes its lock, as the end of its thread does
+  const observer = new Presence(folder, clock)
+  expect(observer.dead([record])).toEqual([])
+  clock.time += 14_999
+  expect(observer.dead([record])).toEqual([])
+  clock.time += 1
+  expect(observer.dead([record])).toEqual(['ended'])
+})

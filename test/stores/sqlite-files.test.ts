@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { sqliteStore } from 'offstage/sqlite'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { STATES } from '../../src/core/run-state.ts'
 import { Connection } from '../../src/stores/sqlite/connection.ts'
 import { layOut } from '../../src/stores/sqlite/files.ts'
@@ -92,6 +92,30 @@ describe('a SQLite store is laid out for durability', () => {
   test('nobody but SQLite opens the database or a presence', async () => {
     const guard = ['--import', fixtureFile('guarded-fs')]
     expect(await fixture('whole-life', [`${folder}/descriptors.db`], guard).said).toBe('closed')
+  })
+
+  test('one that is opened through a link is the same store: its presences, and who is told of its commits', async () => {
+    const [path, link] = [await made('linked'), `${folder}/link.db`]
+    symlinkSync(path, link)
+    const stores = [sqliteStore({ path: link }), sqliteStore({ path })] as const
+    for (const store of stores) onTestFinished(() => store.close())
+    const presences = [await stores[0].open(), await stores[1].open()] as const
+    const records = presences.map((presence, index) => presence.begin(String(index).repeat(32)))
+    for (const { id } of records) expect(existsSync(`${path}.offstage/${id}.alive`)).toBe(true)
+    expect(existsSync(`${link}.offstage`)).toBe(false)
+    // Heard, and not seen at the look that comes twice a second anyway.
+    const took: number[] = []
+    let woken = false
+    using _wakes = stores[0].wakes(() => (woken = true))
+    for (const id of ['a', 'b', 'c', 'd', 'e']) {
+      const instance = { ...records[1]!, id: id.repeat(32) }
+      woken = false
+      const from = performance.now()
+      await stores[1].write([{ kind: 'presence', instance, change: 'joins', can: [] }])
+      await vi.waitFor(() => expect(woken).toBe(true), { interval: 2, timeout: 5_000 })
+      took.push(performance.now() - from)
+    }
+    expect(took.toSorted((a, b) => a - b)[2]).toBeLessThan(200)
   })
 
   test('processes that start at once make one store', async () => {
@@ -239,6 +263,16 @@ describe('a file that is not ours to write is refused, and left as it is', () =>
     await refused(path, 'OFFSTAGE_STORE_CORRUPT')
     expect(existsSync(path)).toBe(false)
     expect(readFileSync(`${path}-wal`, 'utf8')).toBe('commits that are nowhere else')
+  })
+
+  test('a folder of presences that is a link, and its target is left as it is', async () => {
+    const [path, target] = [`${folder}/lured.db`, `${folder}/of-somebody`]
+    mkdirSync(target, { mode: 0o755 })
+    symlinkSync(target, `${path}.offstage`)
+    const before = mode(target)
+    expect((await refused(path, 'OFFSTAGE_STORE_UNSAFE')).message).toContain(`${path}.offstage`)
+    expect(mode(target)).toBe(before)
+    expect([existsSync(path), readdirSync(target)]).toEqual([false, []])
   })
 
   test('a path that is a folder, or goes through a file', async () => {

@@ -39,7 +39,7 @@ function stage() {
   const states = () =>
     RUNS.map((run) => (store.read({ kind: 'find', run }) as { readonly state: string } | undefined)?.state)
   const notes = () => own.prepare('select text from notes order by rowid').all()
-  return { store, states, notes }
+  return { store, own, states, notes }
 }
 const settle = (run: string, ...texts: readonly string[]): Write => ({
   kind: 'settle',
@@ -80,4 +80,17 @@ test('several ends of one batch have statements of their own, each seeing those 
   )
   expect(states()).toEqual(RUNS.map(() => 'succeeded'))
   expect(notes()).toHaveLength(7)
+})
+
+test('a table of the task that is damaged refuses that end alone: the store is sound', () => {
+  const { store, states, own } = stage()
+  own.exec(`create virtual table words using fts5 (text, content = 'notes')`) // its index lacks the row that is there
+  const [first, second, third] = store.write(
+    settle('1'),
+    settle('2', `insert into words (words, rank) values ('integrity-check', 1)`),
+    settle('3'),
+  )
+  expect([first, third]).toMatchObject([{ state: 'succeeded' }, { state: 'succeeded' }])
+  expect(second).toMatchObject({ refused: 'OFFSTAGE_BAD_OPTION', message: expect.stringContaining('malformed') })
+  expect(states()).toEqual(['succeeded', 'running', 'succeeded'])
 })

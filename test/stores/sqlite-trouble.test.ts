@@ -46,17 +46,39 @@ function locked(path: string): DatabaseSync {
   return other
 }
 
-test('a lock that is held for longer than five seconds is told, and the store goes on', async () => {
+/** Whether a write was refused for the lock, and after how many milliseconds. */
+async function triedTo(write: () => Promise<unknown>): Promise<{ readonly refused: boolean; readonly took: number }> {
+  const from = performance.now()
+  const refused = await write().then(
+    () => false,
+    (error: unknown) => {
+      expect(error).toMatchObject({ code: 'OFFSTAGE_STORE_BUSY', cause: { code: 'ERR_SQLITE_ERROR' } })
+      return true
+    },
+  )
+  return { refused, took: performance.now() - from }
+}
+
+test('a lock under which nothing is committed for five seconds is told, to those behind at once, and the store goes on', async () => {
   const { store } = await openedIn(`${folder}/busy.db`)
   const other = locked(`${folder}/busy.db`)
-  await expect(store.write(inserts(0, 1))).rejects.toMatchObject({
-    code: 'OFFSTAGE_STORE_BUSY',
-    cause: { code: 'ERR_SQLITE_ERROR' },
-  })
+  const tries = [0, 1].map((from) => triedTo(() => store.write(inserts(from, 1))))
+  const [first, behind] = [await tries[0]!, await tries[1]!]
+  expect([first.refused, behind.refused]).toEqual([true, true])
+  expect(first.took).toBeGreaterThan(4_500)
+  expect(behind.took).toBeLessThan(8_000)
+  const third = await triedTo(() => store.write(inserts(2, 1)))
+  expect(third.refused).toBe(true)
+  expect(third.took).toBeLessThan(2_000)
   other.close()
   expect(await store.write(inserts(0, 1))).toMatchObject([{ disposition: 'created' }])
+  // Somebody else is not that one: he is waited for as before.
+  const next = locked(`${folder}/busy.db`)
+  const writing = triedTo(() => store.write(inserts(1, 1)))
+  setTimeout(() => next.close(), 1_000)
+  expect((await writing).refused).toBe(false)
   await store.close()
-})
+}, 20_000)
 
 test('a lock that is given back in time is waited for', async () => {
   const { store } = await openedIn(`${folder}/patient.db`)

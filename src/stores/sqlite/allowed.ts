@@ -25,6 +25,7 @@ const READS = new Set<number>([constants.SQLITE_READ, constants.SQLITE_SELECT, c
 function forbidden(action: number, names: readonly (string | null)[]): string | undefined {
   const beyond = BEYOND.get(action)
   if (beyond !== undefined || READS.has(action)) return beyond
+  if (names[2] === 'temp') return 'anything temporary'
   return names.some((name) => name !== null && OURS.test(name)) ? "a change to the store's own tables" : undefined
 }
 

@@ -1,4 +1,5 @@
-import { rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { InstanceId } from '../../core/claim.ts'
 import type { Clock } from '../../core/clock.ts'
 
@@ -43,7 +44,9 @@ export class Beat {
     try {
       utimesSync(own.file, now, now)
     } catch {
-      writeFileSync(own.file, '', { mode: 0o600 }) // somebody removed it
+      // Somebody removed it, perhaps with its folder.
+      mkdirSync(dirname(own.file), { recursive: true, mode: 0o700 })
+      writeFileSync(own.file, '', { mode: 0o600 })
     }
   }
 

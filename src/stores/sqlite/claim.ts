@@ -24,6 +24,14 @@ interface Candidate {
   readonly isSuspect: boolean
 }
 
+/** Where nothing is ready and nothing has become due, the answer, without the write lock: most claims that others' commits lead to are so. */
+export function nothingFor({ sql, moment: { now } }: ClaimParts): SentClaimed | undefined {
+  const due = nextDue(sql)
+  const [anyReady, anySuspect] = sql.anyReady.row() ?? []
+  if (anyReady !== 0 || anySuspect !== 0 || (due !== null && due <= now)) return undefined
+  return { rows: [], left: null, next: due === null ? null : due - now }
+}
+
 /** Waiting → running, for as many as there are places for. */
 export function claim(parts: ClaimParts, { instance, can, places }: WriteOf<'claim'>): SentClaimed {
   const { sql } = parts

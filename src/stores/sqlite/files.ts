@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, linkSync, lstatSync, mkdirSync, openSync, unlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { OffstageError } from '../../core/errors.ts'
+import { realRandom } from '../../runtime/world.ts'
 
 /** Beside the database: where each instance's presence is. */
 export const folderOf = (path: string): string => `${path}.offstage`
@@ -24,7 +24,7 @@ export function layOut(path: string): void {
       'OFFSTAGE_STORE_CORRUPT',
       `The store ${path} is gone, and its -wal is still there. Nothing was created: put the file back, or restore a backup.`,
     )
-  create(path, join(folder, `${randomUUID()}.new`))
+  create(path, join(folder, `${realRandom.instanceId()}.new`))
 }
 
 /** Linked in whole: the database's own file is never opened but by SQLite, whose locks a second descriptor would drop. */

@@ -1,10 +1,14 @@
 import type { State } from '../../core/run-state.ts'
+import { steadyTime } from '../../runtime/world.ts'
 import type { WriteOf } from '../store.ts'
 import { isOfOneRow } from './failures.ts'
 import type * as texts from './sql/rescues.ts'
 import type { Prepared } from './statement.ts'
 
 type Statements = Prepared<typeof texts>
+/** A run may have told much: nobody's commit shall wait for longer than about so many milliseconds. */
+const LONGEST = 20
+const SLICE = 10
 /** How many times as many, where some stay. */
 const BEYOND = 20
 const ENDED = ['succeeded', 'failed', 'canceled'] as const satisfies readonly State[]
@@ -17,7 +21,8 @@ export function prune(sql: Statements, { retention, limit }: WriteOf<'prune'>, n
   const young = firstEnded(sql, () => Number.MAX_SAFE_INTEGER, limit - old)
   // Each by itself: how much room that makes is known only afterwards.
   let count = 0
-  for (const seq of young) if (bytes(sql) > most) count += forget(sql, [seq])
+  const due = steadyTime() + LONGEST
+  for (const seq of young) if (bytes(sql) > most && (count === 0 || steadyTime() < due)) count += forget(sql, [seq])
   return old + count
 }
 
@@ -25,11 +30,20 @@ type Until = (state: (typeof ENDED)[number]) => number
 
 /** A run that a row of the user's refers to stays: then each goes by itself, and more are looked at than are asked for. */
 function forgotten(sql: Statements, until: Until, limit: number): number {
+  const due = steadyTime() + LONGEST
   const all = firstEnded(sql, until, limit)
-  const count = all.length === 0 ? 0 : forget(sql, all)
-  if (count === all.length) return count
-  return firstEnded(sql, until, limit * BEYOND).reduce((sum, seq) => (sum < limit ? sum + forget(sql, [seq]) : sum), 0)
+  let count = 0
+  for (let from = 0; from < all.length && (from === 0 || steadyTime() < due); from += SLICE) {
+    const slice = all.slice(from, from + SLICE)
+    const gone = forget(sql, slice)
+    if (gone < slice.length) return count + oneByOne(sql, firstEnded(sql, until, limit * BEYOND), limit - count)
+    count += gone
+  }
+  return count
 }
+
+const oneByOne = (sql: Statements, seqs: readonly number[], limit: number): number =>
+  seqs.reduce((sum, seq) => (sum < limit ? sum + forget(sql, [seq]) : sum), 0)
 
 /** None of them, where one is referred to. */
 function forget(sql: Statements, seqs: readonly number[]): number {

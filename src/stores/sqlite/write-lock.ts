@@ -39,7 +39,9 @@ export class WriteLock {
     let movedAt = began
     for (let seen: unknown; ; this.#waitedAt = realClock.monotonic()) {
       try {
-        return this.#database.exec(BEGIN)
+        this.#database.exec(BEGIN)
+        this.#stuckAt = undefined
+        return
       } catch (error) {
         const now = realClock.monotonic()
         if (!isBusy(error) || now - began > PATIENCE) throw error

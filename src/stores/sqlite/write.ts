@@ -2,7 +2,7 @@ import type { Claim, InstanceId } from '../../core/claim.ts'
 import type { Moment } from '../../core/clock.ts'
 import { released } from '../../core/outcome.ts'
 import type { AnswerOf, Note, WriteOf } from '../store.ts'
-import { claim } from './claim.ts'
+import { claim, nothingFor } from './claim.ts'
 import type { Connection } from './connection.ts'
 import { control } from './control.ts'
 import { isOfOneRow, refusalOf } from './failures.ts'
@@ -41,6 +41,8 @@ export class Writer {
 
   /** One transaction. A batch that one of its rows breaks is halved and repeated, down to the write that cannot be done. */
   write(batch: readonly SentWrite[]): readonly SentAnswer[] {
+    const idle = this.#idle(batch)
+    if (idle !== undefined) return [idle]
     try {
       return this.#parts.connection.transaction(() => {
         const transition = new Transition(this.#parts, this.#time())
@@ -53,6 +55,14 @@ export class Writer {
       const half = batch.length >> 1
       return [...this.write(batch.slice(0, half)), ...this.write(batch.slice(half))]
     }
+  }
+
+  /** A claim alone, of a living instance, that nothing waits for: it alters nothing. */
+  #idle([write, ...others]: readonly SentWrite[]): SentAnswer | undefined {
+    if (write?.kind !== 'claim' || others.length > 0) return undefined
+    const { sql, inserter } = this.#parts
+    if (sql.isAlive.row(write.instance) === undefined) return undefined
+    return nothingFor({ sql, kinds: inserter.kinds, moment: this.#time() })
   }
 }
 

@@ -20,6 +20,7 @@ import { rescuing } from './rescuing.ts'
 import { retention } from './retention.ts'
 import { signals } from './signals.ts'
 import { steps } from './steps.ts'
+import { together } from './together.ts'
 import { transitions } from './transitions.ts'
 import { unperformed } from './unperformed.ts'
 import { wakes } from './wakes.ts'
@@ -51,6 +52,7 @@ const PROMISES = [
   ...signals,
   ...fencing,
   ...transitions,
+  ...together,
   ...cancelling,
   ...rescuing,
   ...deadlines,
