@@ -131,7 +131,7 @@ describe.each(STORES)('durable runs that wait, kept in %s:', (_, newPlace) => {
         durable: true,
         run: async (_: void, ctx) => {
           await Promise.all([
-            ctx.sleep('a', 1),
+            ctx.sleep('a', 300),
             ctx.step('long', async () => {
               done.push(`long${ctx.attempt}`)
               await step.opened

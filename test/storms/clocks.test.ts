@@ -16,6 +16,14 @@ const off = (fleet: Fleet, by: number): Promise<Instance> =>
 const told = (fleet: Fleet): readonly string[] =>
   only(fleet.lines(), 'told').map(({ event, data }) => `${event} ${JSON.stringify(data)}`)
 
+/** Whoever is quicker claims a run that is not born claimed: another one, then. */
+async function performedBy(fleet: Fleet, instance: Instance, input: object): Promise<string> {
+  while (true) {
+    const run = await instance.ask('start', 'work', input)
+    if ((await fleet.begun(run)).pid === instance.pid) return run
+  }
+}
+
 describe.concurrent('a wall clock that is wrong in one process', () => {
   storm.each([
     ['F20: an hour ahead', HOUR],
@@ -25,8 +33,7 @@ describe.concurrent('a wall clock that is wrong in one process', () => {
     const right = await fleet.start()
     const wrong = await off(fleet, by)
     const long_ = { ms: 60_000 }
-    const [ours, theirs] = await Promise.all([right.ask('start', 'work', long_), wrong.ask('start', 'work', long_)])
-    await Promise.all([fleet.begun(ours), fleet.begun(theirs)])
+    const [ours, theirs] = [await performedBy(fleet, right, long_), await performedBy(fleet, wrong, long_)]
     // The injected clock is the one that the store goes by.
     const { createdAt } = await right.ask('status', 'work', theirs)
     expect(Math.abs(new Date(createdAt).getTime() - Date.now() - by)).toBeLessThan(60_000)

@@ -135,7 +135,7 @@ export class Fleet implements AsyncDisposable {
     try {
       await instance.ready
     } catch (error) {
-      throw new Error(readFileSync(join(this.folder, 'stderr'), 'utf8'), { cause: error })
+      throw new Error(this.stderr(), { cause: error })
     }
     return instance
   }
@@ -235,6 +235,11 @@ export class Fleet implements AsyncDisposable {
   judged(): { readonly verdict: Verdict; readonly found: readonly string[] } {
     const verdict = check({ lines: this.lines(), runs: this.runs() })
     return { verdict, found: defects(verdict) }
+  }
+
+  /** What all of them said there. */
+  stderr(): string {
+    return readFileSync(join(this.folder, 'stderr'), 'utf8')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
