@@ -249,23 +249,21 @@ export class DurableRuns implements Runs, Starter, Drainable {
     return this.#watch.follow(id, options)
   }
 
-  /**
-   * Performs what is due until nothing is, or until the signal fires. An instance that performs none otherwise does so for that long, and
-   * takes back what its dead predecessors left.
-   */
+  /** Performs what is due until nothing is, or the signal fires; for that long also where this instance performs none otherwise. */
   async drain(signal: AbortSignal): Promise<DrainReport> {
     const { concurrency } = this.#parts
     const begun = this.#worker.begun
     if (this.#drains++ === 0 && concurrency === 0) this.#rounds = this.#beginRounds()
-    await using _drain = { [Symbol.asyncDispose]: async () => void (--this.#drains === 0 && (await this.#rest())) }
+    await using _drain = { [Symbol.asyncDispose]: () => this.#drained() }
     if (concurrency === 0) await this.#rescue.tick()
     this.#worker.bound = concurrency === 0 ? DRAINED_AT_ONCE : concurrency
     const left = !(await this.#worker.exhausted(signal))
     return { performed: this.#worker.begun - begun, left }
   }
 
-  /** As it was before the drain. */
-  async #rest(): Promise<void> {
+  /** After the last of them it is as before. */
+  async #drained(): Promise<void> {
+    if (--this.#drains > 0) return
     this.#worker.bound = this.#parts.concurrency
     if (this.#parts.concurrency === 0) await this.#endRounds()
   }
